@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from smoltui.backends.runs import chains
 from smoltui.backends.runs.callbacks import Severity
 from smoltui.backends.runs.engine import Engine
+from smoltui.backends.runs.waiting import other_flavors
 from smoltui.backends.system.threads import in_thread
 from smoltui.cli import confirming, runs, verdicts
 from smoltui.cli.follow_ups import follow_up
@@ -20,8 +22,10 @@ from smoltui.core.machine.hardware import FlavorFit, accelerators, device_bytes,
 from smoltui.core.machine.hardware import as_json as flavor_as_json
 from smoltui.core.runs.pace import as_time
 from smoltui.core.runs.rerun import Changes
+from smoltui.core.runs.rules import waiting_sentence, waits_long
 from smoltui.core.runs.run import HUB_TIMEOUT_SECONDS, Run, Stage, timeout_seconds
-from smoltui.errors import InputError, RateLimitedError, RunFailedError, UnreachableError
+from smoltui.core.runs.watch_settings import WatchSettings
+from smoltui.errors import InputError, RateLimitedError, RunFailedError, SmoltuiError, UnreachableError
 from smoltui.safe_text import redact, safe_line
 
 if TYPE_CHECKING:
@@ -110,9 +114,12 @@ def _started(work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None
 
 async def _end_of(engine: Engine, run: Run) -> Run:
     """The run once it has ended. A Hub that does not answer is asked again, and that is reported once."""
-    polls, told = 0, False
+    polls, told, patient = 0, False, True
     pause = engine.poll_seconds(run.stage, 0)
     while not run.is_final:
+        if patient and waits_long(run, WatchSettings().waiting_minutes, time.time()):
+            patient = False
+            await _note_waiting(engine, run)
         await asyncio.sleep(pause)
         before = run.stage
         try:
@@ -126,6 +133,14 @@ async def _end_of(engine: Engine, run: Run) -> Run:
         polls = 0 if run.stage != before else polls + 1
         pause = engine.poll_seconds(run.stage, polls)
     return await verdicts.settled(engine, run)
+
+
+async def _note_waiting(engine: Engine, run: Run) -> None:
+    """Says on stderr that a run waits long for its flavor, and which others would do."""
+    with suppress(SmoltuiError):
+        flavors = await engine.hardware() if "hardware" in engine.place.can else []
+        others = await in_thread(lambda: other_flavors(run, flavors))
+        note(f"{safe_line(run.name, 60)}: {safe_line(waiting_sentence(run, others, time.time()), 400)}")
 
 
 def pause(run_ids: Sequence[str], *, as_json: bool) -> None:

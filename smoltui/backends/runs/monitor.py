@@ -140,6 +140,8 @@ class RunMonitor:
         self._prices_asked: set[str] = set()
         self._flavors: dict[str, dict[str, Flavor]] = {}
         """Engine → its flavors by name; read when a run with a flavor is listed."""
+        self._alternatives: dict[str, Sequence[Flavor]] = {}
+        """Run that waits long → flavors that may replace its own."""
         self.runs: dict[str, Run] = {}
         """Every known run by id, newest first. Replaced, never changed in place."""
         self.errors: dict[str, SmoltuiError] = {}
@@ -453,7 +455,7 @@ class RunMonitor:
 
     async def look_at_rules(self) -> None:
         """Finds the rules whose condition is met, and reports new ones to the person."""
-        from smoltui.core.runs.rules import watched  # not before the first frame
+        from smoltui.core.runs.rules import waits_long, watched  # not before the first frame
 
         settings = await in_thread(self.settings)
         now, tick = time.time(), time.monotonic()
@@ -462,6 +464,7 @@ class RunMonitor:
             if run.is_final:
                 continue
             followed = self._followed.get(run.id)
+            waits = bool(settings.waiting_minutes) and waits_long(run, settings.waiting_minutes, now)
             found = watched(
                 run,
                 settings,
@@ -469,6 +472,7 @@ class RunMonitor:
                 cost=self.cost(run, now),
                 quiet_for=None if followed is None else tick - followed.heard_at,
                 seconds_left=None if followed is None else followed.pace.seconds_left(run.step, run.max_steps),
+                others=await self._others(run) if waits else (),
             )
             if found:
                 holding[run.id] = found
@@ -479,6 +483,14 @@ class RunMonitor:
                     if one.rule == "cost_usd" and settings.cancel_over_cost:
                         self._spawn(partial(self._cancel, run))
         self.warned = holding
+
+    async def _others(self, run: Run) -> Sequence[Flavor]:
+        """Flavors that may replace that of a run which waits for it; found once."""
+        from smoltui.backends.runs.waiting import other_flavors
+
+        if run.id not in self._alternatives and (flavors := self._flavors.get(run.engine)):
+            self._alternatives[run.id] = await in_thread(lambda: other_flavors(run, list(flavors.values())))
+        return self._alternatives.get(run.id, ())
 
     async def _cancel(self, run: Run) -> None:
         try:

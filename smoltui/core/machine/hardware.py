@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,6 +81,21 @@ def _verdict(flavor: Flavor, fit: Fit | None, available: int | None, shape: Mode
     found = fit.verdict(available)
     slow = not flavor.count and shape is not None and shape.parameters > SMALL_PARAMETERS
     return "slow" if slow and found != "no" else found
+
+
+def alternatives(flavors: Sequence[Flavor], own: str, found: Sequence[FlavorFit] | None = None) -> list[Flavor]:
+    """Flavors with accelerators that may replace the one named `own`, the cheapest first, and without it.
+
+    `found`: whether the recipe fits, if that is known; otherwise each device must have as much memory as those of
+    `own`, and there must be as many.
+    """
+    able = {fit.flavor.name for fit in found or () if fit.verdict == "fits"}
+    mine = next((flavor for flavor in flavors if flavor.name == own), None)
+    if not able and mine is not None:
+        least, count = device_bytes(mine) or 0, mine.count
+        able = {one.name for one in flavors if one.count >= count and (device_bytes(one) or 0) >= least}
+    others = [one for one in flavors if one.name in able and one.name != own and one.count]
+    return sorted(others, key=lambda one: one.usd_per_minute or 0.0)
 
 
 def gb(size: int | None) -> str:

@@ -6,10 +6,10 @@ limit, can end a run, and only if configured to; `watch.stop_ruined` is up to th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from smoltui.core.runs.cost import usd
+from smoltui.core.runs.cost import Flavor, price, usd
 from smoltui.core.runs.pace import as_time
 from smoltui.core.runs.reading import view_of
 from smoltui.core.runs.run import Run, Stage
@@ -19,6 +19,8 @@ from smoltui.scripts.curve_remarks import Rule
 from smoltui.scripts.curve_view import CurveView
 from smoltui.scripts.ruin_rules import diverged, flat, no_gradient, not_finite, wrong_way
 
+MOST_OTHERS = 3
+"""Flavors that are named instead of one that is not free."""
 SLOW_SHARE = 0.25
 """Share of the steps before which a flat margin says nothing: warm-up, and small learning rates, need their time."""
 
@@ -31,6 +33,7 @@ RULES: dict[str, str] = {
     "silent_minutes": "no log output for a while",
     "cost_usd": "the cost exceeds a limit",
     "time_left": "the timeout is too short",
+    "waiting_minutes": "a Job waits for its hardware unusually long",
 }
 """Field of `WatchSettings` → what the rule is about."""
 
@@ -57,6 +60,7 @@ class _Watch:
     cost: float | None
     quiet_for: float | None
     seconds_left: float | None
+    others: Sequence[Flavor]
     view: CurveView
 
     @property
@@ -72,15 +76,16 @@ def watched(
     cost: float | None = None,
     quiet_for: float | None = None,
     seconds_left: float | None = None,
+    others: Sequence[Flavor] = (),
 ) -> list[Warned]:
     """The rules that apply to a run now (`now` in seconds since the epoch); none if it has ended.
 
     `cost` is the cost so far, USD; `quiet_for` the seconds since its last line; `seconds_left` the estimated time of
-    the remaining steps. None: unknown, and the rule is skipped.
+    the remaining steps. None: unknown, and the rule is skipped. `others` are flavors that may replace its own.
     """
     if run.is_final:
         return []
-    watch = _Watch(run, settings, now, cost, quiet_for, seconds_left, view_of(run))
+    watch = _Watch(run, settings, now, cost, quiet_for, seconds_left, others, view_of(run))
     found = ((rule, apply(watch)) for rule, apply in _APPLY.items() if getattr(settings, rule))
     return [Warned(rule, *said) for rule, said in found if said is not None]
 
@@ -124,6 +129,30 @@ def _silence(watch: _Watch) -> _Said:
     return "silent", f"No log output for {as_time(quiet)}: the run may hang"
 
 
+def waits_long(run: Run, minutes: float, now: float) -> bool:
+    """Whether a run with a flavor has waited for it for longer than this many minutes."""
+    waits = run.stage == Stage.SCHEDULING and run.flavor is not None and run.created_at is not None
+    return waits and now - (run.created_at or now) > minutes * 60
+
+
+def waiting_sentence(run: Run, others: Sequence[Flavor], now: float) -> str:
+    """How long a run has waited, and for which flavors it need not."""
+    waited = as_time(now - (run.created_at or now))
+    if not others:
+        return f"Waiting for {run.flavor} for {waited}, which is unusually long; waiting costs nothing"
+    named = ", ".join(f"{one.name} ({price(one)})" for one in others[:MOST_OTHERS])
+    return (
+        f"Waiting for {run.flavor} for {waited}, which is unusually long; {named} would do, too: "
+        "cancel it (X) and run it again there (R)"
+    )
+
+
+def _waiting(watch: _Watch) -> _Said:
+    if not waits_long(watch.run, watch.settings.waiting_minutes, watch.now):
+        return None
+    return "waiting", waiting_sentence(watch.run, watch.others, watch.now)
+
+
 def _cost(watch: _Watch) -> _Said:
     limit = watch.settings.cost_usd
     if watch.cost is None or watch.cost <= limit:
@@ -152,5 +181,6 @@ _APPLY: Mapping[str, Callable[[_Watch], _Said]] = {
     "silent_minutes": _silence,
     "cost_usd": _cost,
     "time_left": _time_left,
+    "waiting_minutes": _waiting,
 }
 """Key of `RULES` → whether the rule applies; not called for a rule that is off."""

@@ -21,6 +21,8 @@ class WatchSettings:
     """A run whose weights are lost, or that can't learn anything from its pairs, is stopped by its script."""
     silent_minutes: float = 10.0
     """A running run has printed nothing for this long."""
+    waiting_minutes: float = 15.0
+    """A Job has waited this long for its hardware."""
     cost_usd: float = 0.0
     """A Job has cost more than this."""
     cancel_over_cost: bool = False

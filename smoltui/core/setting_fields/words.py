@@ -65,6 +65,7 @@ WORDS: Mapping[str, str] = {
     "watch.accuracy": "warn when the loss collapses in the first fifth of the steps",
     "watch.stop_ruined": "stop a run when its weights are lost (NaN, loss far above its start) or its gradient is 0",
     "watch.silent_minutes": "warn when a run has printed nothing for this many minutes; 0 turns it off",
+    "watch.waiting_minutes": "warn when a Job has waited for its hardware for this many minutes; 0 turns it off",
     "watch.cost_usd": "warn when a Job has cost more than this; 0 turns it off",
     "watch.cancel_over_cost": "cancel the Job when it has cost more than `watch.cost_usd`",
     "watch.time_left": "warn when the run will time out before its last step",

@@ -172,6 +172,7 @@ RANGES: Mapping[str, tuple[float, float]] = {
     **SLURM_RANGES,
     "watch.margin_steps": (0, math.inf),
     "watch.silent_minutes": (0, math.inf),
+    "watch.waiting_minutes": (0, math.inf),
     "watch.cost_usd": (0, math.inf),
 }
 """Key → its smallest and largest value."""

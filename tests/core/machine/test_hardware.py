@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from smoltui.core.machine.fit import estimate
-from smoltui.core.machine.hardware import accelerators, as_json, fits, gb, prices
+from smoltui.core.machine.hardware import accelerators, alternatives, as_json, fits, gb, prices
 from smoltui.core.machine.model_shape import KNOWN
 from smoltui.core.runs.cost import Flavor
 
@@ -59,3 +59,10 @@ def test_in_words() -> None:
     told = as_json(four, fits([four], FULL, SMOLLM3)[0])
     assert (told["device_bytes"], told["fits"], told["usd_per_hour"]) == (24 * GB, "no", 0.041667 * 60)
     assert "fits" not in as_json(odd)
+
+
+def test_what_may_replace_a_flavor() -> None:
+    """What the recipe fits; of a Job whose recipe nobody knows, what has as much memory on as many devices."""
+    assert [each.name for each in alternatives(FLAVORS, "small")] == ["one", "four"]
+    assert alternatives(FLAVORS, "one") == [] and alternatives(FLAVORS, "unknown") == []
+    assert [each.name for each in alternatives(FLAVORS, "small", fits(FLAVORS, FULL, SMOLLM3))] == ["one"]

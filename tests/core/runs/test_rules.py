@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from smoltui.core.runs import events
+from smoltui.core.runs.cost import Flavor
 from smoltui.core.runs.rules import RULES, watched
 from smoltui.core.runs.run import Run, Stage
 from smoltui.core.runs.watch_settings import WatchSettings
 
 ALL_OFF = WatchSettings(
-    nan=False, margin_steps=0, logps=False, accuracy=False, silent_minutes=0, cost_usd=0, time_left=False
+    nan=False,
+    margin_steps=0,
+    logps=False,
+    accuracy=False,
+    silent_minutes=0,
+    waiting_minutes=0,
+    cost_usd=0,
+    time_left=False,
 )
 
 
@@ -87,6 +96,8 @@ def test_every_rule_can_be_named_and_says_what_to_do() -> None:
     settings = WatchSettings(cost_usd=1)
     told = watched(everything, settings, 3_500, cost=3, quiet_for=1e4, seconds_left=1e4)
     told[1:1] = watched(flat, settings, 60.0)
+    waiting = Run("r", "hub", "r", Stage.SCHEDULING, created_at=1000.0, flavor="a100-large")
+    told += watched(waiting, settings, 3_500.0)
     assert [one.rule for one in told] == list(RULES)
     assert all(one.word and one.sentence for one in told)
 
@@ -101,3 +112,14 @@ def test_every_rule_can_be_named_and_says_what_to_do() -> None:
 def test_any_curve_can_be_watched(curves: dict[str, list[float]]) -> None:
     for told in watched(run(curves), WatchSettings(), 60.0):
         assert told.rule in RULES
+
+
+def test_a_job_that_waits_unusually_long_names_other_flavors() -> None:
+    """After 15 minutes, and only while it waits; of three that would do, with their prices."""
+    waiting = Run("r", "hub", "r", Stage.SCHEDULING, created_at=1000.0, flavor="a100-large")
+    other = Flavor("l40sx1", "", "", None, "L40S", 1, None, 0.03, 0.0)
+    settings = WatchSettings()
+    (warned,) = watched(waiting, settings, 2000.0, others=[other])
+    assert warned.rule == "waiting_minutes" and "l40sx1 (1.80 USD per hour) would do, too" in warned.sentence
+    assert not watched(waiting, settings, 1500.0) and not watched(replace(waiting, flavor=None), settings, 9e9)
+    assert "waiting costs nothing" in watched(waiting, settings, 2000.0)[0].sentence
