@@ -423,4 +423,4 @@ async def test_the_settings_are_fields_too(project: Project, wait_until: Wait, s
         await wait_until(lambda: "jobs.processes 99 → 4 · u undoes" in told(app))
         await pilot.press("v")
         await wait_until(lambda: "Checks for" in seen(app, "#checks-head"))
-        await wait_until(lambda: "16 pairs per step" in seen(app, "#totals"))
+        await wait_until(lambda: "64 pairs per step" in seen(app, "#totals"))

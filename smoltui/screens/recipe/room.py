@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from functools import partial
+from importlib import import_module
 from typing import ClassVar
 
 from textual import on, work
@@ -10,6 +13,7 @@ from textual.binding import BindingType
 from smoltui.backends.project.project import RECIPE_NAME
 from smoltui.backends.project.recipe_file import render
 from smoltui.backends.services import place_listing
+from smoltui.backends.system.threads import in_thread
 from smoltui.core.meanings.shown import CARDS_OF, card_of
 from smoltui.core.recipe import ABSENT
 from smoltui.core.recipe.fields import FIELDS
@@ -19,10 +23,8 @@ from smoltui.safe_text import redact
 from smoltui.screens.copying import Copied, choose_what_to_copy
 from smoltui.screens.editing import edit_file
 from smoltui.screens.fixing import Fixing
-from smoltui.screens.recipe.comparing import Comparing, export
 from smoltui.screens.recipe.field_list import FieldList
 from smoltui.screens.recipe.picker import pick
-from smoltui.screens.recipe.sweeping import Sweeping
 from smoltui.screens.recipe.value_line import RecipeTyping
 from smoltui.screens.undoing import Undoing
 from smoltui.widgets.actions import bindings
@@ -45,8 +47,6 @@ class RecipeRoom(RecipeTyping):
         super().__init__()
         self._undoing = Undoing(self, lambda _: self._read(), self._writing)
         self._fixing = Fixing(self, self._edit_key, self._read, lambda: None, self._writing)
-        self._comparing = Comparing(self, self._ask, self._fixing.start)
-        self._sweeping = Sweeping(self, self._ask)
 
     def on_mount(self) -> None:
         # Watched, rather than handled as a message, so that list and help are drawn in one frame.
@@ -184,15 +184,38 @@ class RecipeRoom(RecipeTyping):
 
     def action_compare(self) -> None:
         """Compares the recipe with TRL's defaults, a preset, a run or a file, and takes over values."""
-        self._comparing.start(self._values)
+        self._later(self._compare)
 
     def action_sweep(self) -> None:
         """Trains with several values, or shows an earlier sweep."""
-        self._sweeping.start()
+        self._later(self._sweep)
 
     def action_export(self) -> None:
         """Writes a script, or copies a command, that does the same without smoltui."""
-        self.run_worker(export(self), group="export", exclusive=True)
+        self._later(self._export)
+
+    # What these need takes as long to import as the room itself, so it is imported in a thread at the first key press.
+
+    def _later(self, act: Callable[[], Awaitable[None]]) -> None:
+        self.run_worker(act(), group="whole recipe", exclusive=True)
+
+    async def _compare(self) -> None:
+        await in_thread(partial(import_module, "smoltui.screens.recipe.comparing"))
+        from smoltui.screens.recipe.comparing import Comparing
+
+        Comparing(self, self._ask, self._fixing.start).start(self._values)
+
+    async def _sweep(self) -> None:
+        await in_thread(partial(import_module, "smoltui.screens.recipe.sweeping"))
+        from smoltui.screens.recipe.sweeping import Sweeping
+
+        Sweeping(self, self._ask).start()
+
+    async def _export(self) -> None:
+        await in_thread(partial(import_module, "smoltui.screens.recipe.comparing"))
+        from smoltui.screens.recipe.comparing import export
+
+        await export(self)
 
     def action_reread(self) -> None:
         self._read(said=f"{self._view} has been reloaded")
