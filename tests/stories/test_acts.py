@@ -38,9 +38,11 @@ def app(own_machine: Path, server: LocalHub) -> SmoltuiApp:
     return SmoltuiApp(project, Services({"hub": HubEngine()}), opening="runs")
 
 
-async def ten_are_being_canceled(app: SmoltuiApp, server: LocalHub, press: Callable[..., Awaitable[None]]) -> None:
-    """Ten Jobs are marked and canceled; the Hub takes 0.3 s for each answer."""
-    server.latency = 0.3
+async def ten_are_being_canceled(
+    app: SmoltuiApp, server: LocalHub, press: Callable[..., Awaitable[None]], latency: float = 0.3
+) -> None:
+    """Ten Jobs are marked and canceled; the Hub takes so many seconds for each answer."""
+    server.latency = latency
     await press(*["space"] * 10, "X", "y")
 
 
@@ -50,7 +52,7 @@ async def test_ten_jobs_are_canceled_and_i_wait(app: SmoltuiApp, server: LocalHu
         server.add(["working"], flavor="h200x8")
     async with app.run_test(size=(80, 24)) as pilot:
         await wait_until(lambda: len(app.runs) == 10)
-        await ten_are_being_canceled(app, server, pilot.press)
+        await ten_are_being_canceled(app, server, pilot.press, 2.0)
         await wait_until(lambda: seen(app, "RunList").count("canceling…") >= 5)
         await pilot.press("q")
         await wait_until(
@@ -69,7 +71,7 @@ async def test_ten_jobs_are_canceled_and_i_leave(
         server.add(["working"], flavor="h200x8")
     async with app.run_test(size=(80, 24)) as pilot:
         await wait_until(lambda: len(app.runs) == 12)
-        await ten_are_being_canceled(app, server, pilot.press)
+        await ten_are_being_canceled(app, server, pilot.press, 3.0)
         await pilot.press("q")
         await wait_until(lambda: "0 of 10 canceled" in seen(app))
         await pilot.press("n")

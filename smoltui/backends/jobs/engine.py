@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from smoltui.backends.hub import client as hub
 from smoltui.backends.hub.errors import not_the_hub
@@ -51,6 +51,9 @@ from smoltui.errors import (
 )
 from smoltui.redaction import BrokenTokens
 from smoltui.safe_text import safe_line
+
+if TYPE_CHECKING:
+    import httpx2
 
 __all__ = ["HubEngine", "shipment"]
 
@@ -262,20 +265,23 @@ class HubEngine(Continuing, Engine):
         return replace(last, message=run.message, hint=run.hint)
 
     async def cancel(self, run_id: str) -> Run:
-        run = await self._run(await self.current(run_id))
-        if run.is_final:
-            return await self.whole(run_id)
-        doing = f"cancel the Job {safe_line(run.id, 60)}"
+        current = await self.current(run_id)
+        if (namespace := self._namespaces.get(current)) is None:  # otherwise the request itself tells its stage
+            run = await self._run(current)
+            if run.is_final:
+                return await self.whole(run_id)
+            current, namespace = run.id, run.namespace or ""
+        doing, told = f"cancel the Job {safe_line(current, 60)}", None
         async with hub.session(doing) as session:
             try:
-                await session.send("POST", hub.jobs_path(run.namespace or "", run.id, "cancel"), doing=doing)
+                told = await session.send("POST", hub.jobs_path(namespace, current, "cancel"), doing=doing)
             except ServiceError:
                 # It may have ended meanwhile, for which the Hub reports a conflict; its stage decides.
-                if not (await self._run(run.id)).is_final:
+                if not (await self._run(current)).is_final:
                     raise
             else:
-                await in_thread(lambda: ends.note_cancel(run.id))
-        run = await self._run(run.id)
+                await in_thread(lambda: ends.note_cancel(current))
+        run = await self._after_cancel(current, namespace, told)
         for seconds in CANCEL_WAITS:
             if run.is_final:
                 break
@@ -283,6 +289,15 @@ class HubEngine(Continuing, Engine):
             run = await self._run(run.id)
         *earlier, _ = await self.jobs_of(run_id)
         return joined([*[await self.one_job(job_id) for job_id in earlier], await self._with_record(run)])
+
+    async def _after_cancel(self, job_id: str, namespace: str, told: httpx2.Response | None) -> Run:
+        """The Job after a request to cancel it: from the response, if that has it."""
+        if told is not None:
+            with suppress(ValueError):
+                data = told.json()
+                if isinstance(data, dict) and id_of(data) == job_id:
+                    return run_of(data, namespace=namespace)
+        return await self._run(job_id)
 
     async def inspect(self, run_id: str) -> dict[str, Any]:
         token = await hub.token()

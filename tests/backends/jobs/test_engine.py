@@ -546,8 +546,9 @@ class TestCancelling:
         """It says CANCELED, and so does one that I cancel twice, or that ended by itself meanwhile."""
         job, engine = server.add(), HubEngine()
         assert (await engine.cancel(job.id)).stage == Stage.CANCELED
-        assert (await engine.cancel(job.id)).stage == Stage.CANCELED
+        assert (await HubEngine().cancel(job.id)).stage == Stage.CANCELED
         assert len(server.asked("POST", "cancel")) == 1
+        assert (await engine.cancel(job.id)).stage == Stage.CANCELED  # a conflict, for one whose stage was not asked
         ended = server.add()
         server.spoil("POST", "cancel", status=409, after=True)
         assert (await engine.cancel(ended.id)).is_final

@@ -23,6 +23,7 @@ from smoltui.backends.slurm.place import SLURM
 from smoltui.core.runs import events
 from smoltui.core.runs.command import CommandSpec
 from smoltui.core.runs.place import ACTS
+from smoltui.core.runs.rerun import Changes
 from smoltui.core.runs.run import Run, RunSpec, Stage
 from smoltui.errors import InputError, NotFoundOnHubError
 from tests.hub.server import TOKEN, LocalHub, local_hub
@@ -207,6 +208,8 @@ def asked(engine: Engine, act: str, run_id: str) -> Awaitable[Any]:
             return anext(engine.stats(run_id, follow=False), None)
         case "hardware":
             return engine.hardware()
+        case "expose":
+            return engine.expose(run_id, (8000,), ())
         case "command":
             return engine.command(CommandSpec("n", ".", ("true",), "label"))  # without hardware
     ask: Callable[[str], Awaitable[Any]] = getattr(engine, act)
@@ -271,6 +274,15 @@ async def test_a_run_that_stops_and_continues(case: Case, tmp_path: Path) -> Non
         found = await told(engine, run.id)
     assert [event.step for event in found if isinstance(event, events.Metrics)] == [1, 2]
     assert (await engine.get(run.id)).stage == Stage.COMPLETED
+
+
+async def test_changes_are_made_or_refused(case: Case) -> None:
+    """Where hardware has no price, a run is resumed or run again as it was: other wishes are a sentence."""
+    if case.engine.place.pays:
+        pytest.skip("it can change them: tests/backends/jobs/test_continuing.py")
+    for act in sorted({"resume", "rerun"} & case.engine.place.can):
+        with pytest.raises(InputError, match="only as it was"):
+            await getattr(case.engine, act)("x", Changes(flavor="h200"))
 
 
 class Bare(ToyEngine):
