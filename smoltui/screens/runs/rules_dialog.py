@@ -25,7 +25,7 @@ from smoltui.widgets.actions import bindings
 UNITS = {"margin_steps": "steps", "silent_minutes": "minutes", "waiting_minutes": "minutes", "cost_usd": "USD"}
 SUGGESTED = {"margin_steps": 100, "silent_minutes": 10.0, "waiting_minutes": 15.0, "cost_usd": 10.0}
 """Threshold of a rule when it is turned on; others can be set in smoltui.toml."""
-KEYS = dict(zip("12345678", RULES, strict=True)) | {"9": "cancel_over_cost", "0": "stop_ruined"}
+KEYS = dict(zip("12345670", RULES, strict=True)) | {"8": "cancel_over_cost", "9": "stop_ruined"}
 
 
 MORE = {
