@@ -12,6 +12,7 @@ import asyncio
 import os
 import sys
 import tempfile
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import cast
 
@@ -23,6 +24,7 @@ from smoltui.backends.runs.engine import Engine
 from smoltui.backends.services import Services
 from smoltui.core.looks.palette import DARK, LIGHT
 from smoltui.core.runs import events
+from smoltui.core.runs.run import Run
 from tests.backends.evaluation.project import SCRIPTED_MODELS, trained
 from tests.pictures import png_of
 from tests.stories.test_evaluate_room import FakeEngine
@@ -31,7 +33,7 @@ VIEWS: dict[str, tuple[str, ...]] = {
     "home": ("0",),
     "help": ("0", "question_mark"),
     "wizard": ("0", "n"),
-    "wizard-model": ("0", "n", "s", "s"),
+    "wizard-model": ("0", "n", "s"),
     "device": ("1",),
     "pairs": ("2",),
     "pairs-list": ("2", "v"),
@@ -59,6 +61,17 @@ KEY_SECONDS = 1.2
 """Time for what a key brings: workers, helpers of the demo's models."""
 
 
+class Ended(FakeEngine):
+    """Its runs are over: there is nothing to follow."""
+
+    async def follow(self, run_id: str) -> AsyncGenerator[events.Event, None]:
+        for event in ():
+            yield event
+
+    async def started_with(self, run: Run) -> None:
+        return None
+
+
 def made_project(folder: Path) -> tuple[Project, Engine]:
     """The demo with one finished run, whose curves are drawn by a formula."""
     project = create_project(folder, "demo")
@@ -79,7 +92,7 @@ def made_project(folder: Path) -> tuple[Project, Engine]:
                 },
             )
         )
-    return project, cast("Engine", FakeEngine([run]))
+    return project, cast("Engine", Ended([run]))
 
 
 async def draw(name: str, theme: str, size: tuple[int, int], folder: Path) -> None:

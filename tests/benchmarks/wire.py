@@ -109,7 +109,7 @@ class Bench:
 
     def start(self, driver: str) -> None:
         with self.app(driver) as app:
-            app.wait_for("Next: press t")
+            app.wait_for(r"Next: press \d|Next: press t")
             app.settle(1.5, 20.0)
             self.note("start, B", driver, app.bytes)
 
