@@ -64,7 +64,9 @@ KEY_SECONDS = 1.2
 class Ended(FakeEngine):
     """Its runs are over: there is nothing to follow."""
 
-    async def follow(self, run_id: str) -> AsyncGenerator[events.Event, None]:
+    async def follow(
+        self, run_id: str, *, follow: bool = True, tail: int | None = None
+    ) -> AsyncGenerator[events.Event, None]:
         for event in ():
             yield event
 
