@@ -20,7 +20,7 @@ from smoltui.cli.follow_ups import follow_up
 from smoltui.cli.output import bell, cell, note, print_error, print_json, print_warning, say
 from smoltui.core.machine.hardware import FlavorFit, accelerators, device_bytes, gb, prices
 from smoltui.core.machine.hardware import as_json as flavor_as_json
-from smoltui.core.runs.pace import as_time
+from smoltui.core.runs.pace import as_span, as_time
 from smoltui.core.runs.rerun import Changes
 from smoltui.core.runs.rules import waiting_sentence, waits_long
 from smoltui.core.runs.run import HUB_TIMEOUT_SECONDS, Run, Stage, timeout_seconds
@@ -248,6 +248,18 @@ def print_labels(owner: str, labels: Mapping[str, str], as_json: bool) -> None:
         note("No labels")
 
 
+def _fit_in_words(fit: FlavorFit) -> str:
+    """Whether a recipe fits, with what is known of its memory, time and cost."""
+    parts = [fit.in_words]
+    if fit.needed is not None:
+        parts.append(f"needs {gb(fit.needed)}")
+    if fit.took is not None:
+        parts.append(as_span(fit.took.low, fit.took.high))
+    if fit.cost is not None:
+        parts.append("{:.2f} – {:.2f} USD".format(*fit.cost))
+    return ", ".join(parts)
+
+
 def hardware(project: Project | None, on: str | None, *, as_json: bool) -> None:
     """Prints the hardware of the engine `on`; with a project, also whether its recipe fits.
 
@@ -279,6 +291,6 @@ def hardware(project: Project | None, on: str | None, *, as_json: bool) -> None:
             f"{cell(flavor.name, 18)}{cell(flavor.cpu, 10)}{gb(flavor.ram_bytes):>9}  "
             f"{cell(accelerators(flavor), 16)}{each:>8}  {prices(flavor)}"
         )
-        say(line if fit is None else f"{line:<94}  {fit.in_words}, needs {gb(fit.needed)}".replace(", needs –", ""))
+        say(line if fit is None else f"{line:<94}  {_fit_in_words(fit)}")
     if listed and engine.place.pays:
         note(f"Listed by the Hub on {time.strftime('%Y-%m-%d %H:%M', time.localtime(listed[0].listed_at))}")

@@ -9,11 +9,11 @@ from rich.text import Text
 
 from smoltui.backends.system.paths import shown_path
 from smoltui.core.machine.device import gib
-from smoltui.core.machine.fit import Duration
+from smoltui.core.machine.duration import Duration
 from smoltui.core.preflight.preflight import Check, Facts
 from smoltui.core.recipe import Level
 from smoltui.core.runs.cost import Flavor, usd, worst_cost
-from smoltui.core.runs.pace import as_time
+from smoltui.core.runs.pace import as_span, as_time
 from smoltui.core.runs.place import Place, Target
 from smoltui.core.runs.run import RunSpec
 from smoltui.safe_text import redact, safe_line
@@ -163,7 +163,7 @@ def _expected(flavor: Flavor | None, took: Duration | None) -> str:
 
 
 def _span(took: Duration) -> str:
-    return f"{as_time(took.low)} – {as_time(took.high)}"
+    return as_span(took.low, took.high)
 
 
 def goes_to(facts: Facts, place: Place, spec: RunSpec) -> str:

@@ -35,7 +35,7 @@ from smoltui.core.runs.run import FINAL, Run
 from smoltui.errors import InputError
 
 NAME = "end.json"
-VERSION = 1
+VERSION = 2
 """Goes up when the sentences about ends change, so that old ones are made again."""
 MADE_OF = ("spec.json", "launch.json", "status.json", "log")
 MOST_BYTES = 1 << 18
@@ -55,6 +55,7 @@ _VALUES: dict[str, Check] = {
     "phase": or_none(is_text),
     "step": is_count,
     "bar_steps": or_none(is_count),
+    "trained_seconds": or_none(is_number),
     "moved": or_none(is_number),
     "model_path": or_none(is_text),
     "pushed_to": or_none(is_text),

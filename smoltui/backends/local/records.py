@@ -81,6 +81,8 @@ _SPEC: dict[str, Check] = {
     "checks": are_texts,
     "side_by_side": is_bool,
     "stop_ruined": is_bool,
+    "hardware": is_text,
+    **dict.fromkeys(("expected_low", "expected_high", "expected_usual"), is_number),
     "processes": or_none(is_whole),
     "strategy": or_none(is_text),
     "created_at": is_time,

@@ -82,6 +82,8 @@ def load(log: RunLog) -> None:
     values: dict[str, Any] = {name: data.get(name) for name in ("step", "bar_steps", "moved", *_TEXTS)}
     log.run = replace(log.run, plan=_event(data.get("plan"), events.Planned), **values)
     log.finished = _event(data.get("finished"), events.Finished)
+    if log.finished is not None:
+        log.run = log.run.after(log.finished)
     log.failed = _event(data.get("failed"), events.Failed)
     log.health = _event(data.get("health"), events.HealthChanged)
     if log.health is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from smoltui.backends.runs.spec import Options, make_spec
 from smoltui.backends.runs.token_check import leaks
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.foreign.token_stop import Leak
+from smoltui.core.machine.duration import Duration, Hardware
 from smoltui.core.machine.model_shape import ModelShape
 from smoltui.core.pairs.curation import Curation
 from smoltui.core.pairs.sizes import PairSizes
@@ -77,6 +78,8 @@ class Plan:
     """What the engine runs; it names the curated set if there is one on this machine."""
     leaks: tuple[Leak, ...] = ()
     """Tokens in the files or options. If there are any, no pairs were read and nothing was written."""
+    estimates: list[tuple[Hardware, Duration]] = field(default_factory=list, compare=False)
+    """How long it will take, and on what: filled by the checks, of which the last one is kept with the run."""
 
 
 async def make_plan(
@@ -122,18 +125,31 @@ async def settled(plan: Plan) -> RunSpec:
     Raises:
         PairsError, ServiceError, RecipeError, InputError: as `curate`.
     """
-    decided = plan.pairs.decided
+    decided, spec = plan.pairs.decided, _with_estimate(plan)
     if decided is None:
-        return plan.spec
+        return spec
     stop = threading.Event()
 
     def work() -> RunSpec:
         found = curate(plan.project, plan.values, settings=plan.settings, curation=decided, stopped=stop.is_set)
         if found is None:
-            return plan.spec
-        return with_curated(plan.spec, RecipeFile(plan.project.recipe_path, plan.spec.recipe, ""), found)
+            return spec
+        return with_curated(spec, RecipeFile(plan.project.recipe_path, spec.recipe, ""), found)
 
     return await in_thread(work, abandon=stop.set)
+
+
+def _with_estimate(plan: Plan) -> RunSpec:
+    if not plan.estimates:
+        return plan.spec
+    hardware, took = plan.estimates[-1]
+    return replace(
+        plan.spec,
+        hardware=hardware.name,
+        expected_low=took.low,
+        expected_high=took.high,
+        expected_usual=took.usual,
+    )
 
 
 def _with_pairs(plan: Plan, recipe: RecipeFile, counts: PairCounts, stopped: Callable[[], bool]) -> Plan:

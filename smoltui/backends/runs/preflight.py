@@ -19,11 +19,13 @@ from smoltui.backends.project.project import Project
 from smoltui.backends.runs.engine import Engine
 from smoltui.backends.runs.hub_facts import ask_hub, ask_target, tracker_facts
 from smoltui.backends.runs.output_dir import free_output_dir, holds_model
+from smoltui.backends.runs.past_speeds import past_speeds
 from smoltui.backends.runs.plan import Plan
 from smoltui.backends.system.paths import exists, shown_path
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.machine.account import Account
-from smoltui.core.machine.fit import duration, estimate
+from smoltui.core.machine.duration import Hardware, duration
+from smoltui.core.machine.fit import estimate
 from smoltui.core.preflight.check import Check, Problem, overridden
 from smoltui.core.preflight.hub_checks import HubAnswers
 from smoltui.core.preflight.preflight import Facts, Output, preflight
@@ -46,6 +48,14 @@ class _Device:
     cuda: bool = True
     has_bf16: bool | None = None
     """None: unknown."""
+    cores: int = 0
+    """Of the processor, if it is this machine's."""
+
+    def hardware(self, devices: int, *, use_cpu: bool) -> Hardware | None:
+        """What the speed of a run depends on; None if unknown."""
+        if self.name is not None and not use_cpu:
+            return Hardware(f"{devices} × {self.name}" if devices > 1 else self.name, self.name, devices=devices)
+        return Hardware(f"CPU, {self.cores} cores", cores=self.cores) if self.cores else None
 
 
 async def gather(plan: Plan, engine: Engine, *, alone: bool = False) -> Facts:
@@ -90,6 +100,9 @@ async def gather(plan: Plan, engine: Engine, *, alone: bool = False) -> Facts:
     longest = facts.sizes.padded_to if facts.sizes is not None else None
     if longest is not None:  # the pairs say what the absence of a limit means
         findings = [one for one in findings if one.key != "max_length" or one.level is Level.STOP]
+    hardware = device.hardware(processes, use_cpu=bool(plan.values.get("use_cpu")))
+    past = await in_thread(partial(past_speeds, hardware.name)) if hardware is not None else []
+    took = duration(plan.values, shape, facts.summary, hardware, sizes=facts.sizes, past=past)
     facts = replace(
         facts,
         findings=findings,
@@ -101,8 +114,10 @@ async def gather(plan: Plan, engine: Engine, *, alone: bool = False) -> Facts:
             strategy=plan.spec.strategy or "ddp",
             longest=longest,
         ),
-        duration=duration(plan.values, shape, facts.summary, device.name, processes),
+        duration=took,
     )
+    if hardware is not None and took is not None:
+        plan.estimates.append((hardware, took))
     return facts if alone else replace(facts, of_engine=await engine.checks(plan.spec, facts))
 
 
@@ -159,7 +174,8 @@ async def _ask_machine(facts: Facts, folder: Path) -> tuple[Facts, _Device]:
         needed=missing_packages(facts.values),
         trl=trl.installed if trl else None,
     )
-    return facts, _Device(device.name if device else None, cuda=cuda, has_bf16=None if cuda else False)
+    name = device.name if device else None
+    return facts, _Device(name, cuda=cuda, has_bf16=None if cuda else False, cores=report.cores)
 
 
 async def _ask_engine(facts: Facts, engine: Engine) -> tuple[Facts, _Device]:

@@ -1,6 +1,6 @@
-"""Does it fit, and how long will it take: estimates that show their parts.
+"""Does it fit: an estimate of the memory that shows its parts.
 
-Memory: peak = W + R + G + O + K + A + H in the phase of a step that takes the most (`step_memory`), plus what the
+Peak = W + R + G + O + K + A + H in the phase of a step that takes the most (`step_memory`), plus what the
 device itself takes. The terms W, R, G and O were compared with real runs of a small SmolLM3 (within 5 %), the sums with
 a simulation of the step, operation by operation; no GPU was measured. If anything is unknown, so is the result.
 """
@@ -14,7 +14,7 @@ from typing import Any
 
 from smoltui.core.machine.model_shape import ModelShape
 from smoltui.core.machine.step_memory import PHASES, Parts, Step, peak
-from smoltui.core.recipe import Summary, checkpointing, get, mixed_precision, weight_type
+from smoltui.core.recipe import checkpointing, get, mixed_precision, weight_type
 
 GIB = 1 << 30
 
@@ -243,58 +243,3 @@ def _targets(values: Mapping[str, Any], shape: ModelShape) -> tuple[str, ...] | 
 
 def _in(parameters: int) -> str:
     return f"{parameters / 1e9:.2f} B" if parameters >= 1e8 else f"{parameters / 1e6:.2f} M"
-
-
-# Time
-
-DENSE_BF16 = {"A100": 312e12, "H200": 989e12, "L40S": 362e12, "L4": 121e12}
-"""FLOP/s of one accelerator, bfloat16, dense: NVIDIA's data sheets. There is no estimate for others."""
-
-UTILISATION = 0.4
-"""Share of it that training achieves; assumed."""
-
-SHORT = 300
-"""Tokens of a short sequence: padded hh-rlhf pairs are between this and max_length."""
-
-
-@dataclass(frozen=True, slots=True)
-class Duration:
-    """Seconds of training, excluding loading, evaluation and saving: from short pairs to pairs of full length."""
-
-    low: float
-    high: float
-    assumed: str
-    """The assumptions in words."""
-
-
-def duration(
-    values: Mapping[str, Any], shape: ModelShape | None, summary: Summary, accelerator: str | None, devices: int = 1
-) -> Duration | None:
-    """Duration of the run on `devices` accelerators such as A100; None if any of it is unknown.
-
-    2 FLOP per weight and token, times 5 for all weights with checkpointing and a reference (forward, again, backward
-    twice, reference); one less without checkpointing, with a precomputed reference, and for an adapter.
-    """
-    speed = next((rate for name, rate in DENSE_BF16.items() if name in (accelerator or "").upper().split()), None)
-    length = get(values, "max_length")
-    if shape is None or speed is None or summary.steps is None or not isinstance(length, int):
-        return None
-    if mixed_precision(values) is None and weight_type(values) not in ("bfloat16", "float16"):
-        return None  # float32 uses other units of the GPU
-    spared = (not checkpointing(values), get(values, "precompute_ref_log_probs"), get(values, "use_peft"))
-    passes = 5 - sum(map(bool, spared))
-    sequences = 2 * summary.steps * summary.pairs_per_step
-
-    def seconds(tokens: int) -> float:
-        attention = 1 + 0.03 * tokens / 1024
-        body = passes * 2 * shape.linear_parameters * attention
-        head = 4 * 2 * shape.vocabulary * shape.hidden / 2  # about half of the tokens are answers
-        return sequences * tokens * (body + head) / (speed * UTILISATION * devices)
-
-    first = " and one pass of the reference" if get(values, "precompute_ref_log_probs") else ""
-    return Duration(
-        low=seconds(min(SHORT, length)),
-        high=seconds(length),
-        assumed=f"{UTILISATION:.0%} of {speed / 1e12:.0f} TFLOP/s, pairs of {min(SHORT, length)} to {length} tokens; "
-        f"excluding loading{first}",
-    )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from smoltui.core.machine.duration import Duration, Hardware, duration
 from smoltui.core.machine.fit import Fit, estimate
 from smoltui.core.machine.model_shape import ModelShape
+from smoltui.core.recipe import summarise
 from smoltui.core.runs.cost import Flavor, price, usd
 
 FLAVORS = (
@@ -42,6 +45,15 @@ class FlavorFit:
     """Estimated free bytes needed on each device; None without an estimate for this model or setting."""
     available: int | None
     """Bytes of one device, or of the machine's memory without accelerators; None if not in the list."""
+    took: Duration | None = None
+    """How long the recipe would train there; None if unknown."""
+
+    @property
+    def cost(self) -> tuple[float, float] | None:
+        """USD of the training, from and to; None if its time or the price is unknown."""
+        if self.took is None or self.flavor.usd_per_minute is None:
+            return None
+        return self.took.low / 60 * self.flavor.usd_per_minute, self.took.high / 60 * self.flavor.usd_per_minute
 
     @property
     def in_words(self) -> str:
@@ -55,10 +67,13 @@ def device_bytes(flavor: Flavor) -> int | None:
     return None if flavor.vram_bytes is None else flavor.vram_bytes // flavor.count
 
 
-def fits(flavors: Iterable[Flavor], values: Mapping[str, Any], shape: ModelShape | None) -> list[FlavorFit]:
-    """Each flavor with its verdict, in the given order; `values` of a recipe and `shape` of its model.
+def fits(
+    flavors: Iterable[Flavor], values: Mapping[str, Any], shape: ModelShape | None, rows: int | None = None
+) -> list[FlavorFit]:
+    """Each flavor with its verdict and its time, in the given order; `values` of a recipe and `shape` of its model.
 
-    Each accelerator holds the whole model, TRL's default: more of them add speed, not memory.
+    `rows`: pairs that are trained on, if known. Each accelerator holds the whole model, TRL's default: more of them add
+    speed, not memory. The same number of pairs is trained on more of them in fewer steps.
     """
     on_card, on_processor = estimate(values, shape), estimate(values, shape, cuda=False)
     found = []
@@ -70,6 +85,7 @@ def fits(flavors: Iterable[Flavor], values: Mapping[str, Any], shape: ModelShape
                 verdict=_verdict(flavor, fit, available, shape),
                 needed=None if fit is None else fit.needed,
                 available=available,
+                took=_took(flavor, values, shape, rows),
             )
         )
     return found
@@ -96,6 +112,23 @@ def alternatives(flavors: Sequence[Flavor], own: str, found: Sequence[FlavorFit]
         able = {one.name for one in flavors if one.count >= count and (device_bytes(one) or 0) >= least}
     others = [one for one in flavors if one.name in able and one.name != own and one.count]
     return sorted(others, key=lambda one: one.usd_per_minute or 0.0)
+
+
+def hardware_of(flavor: Flavor) -> Hardware | None:
+    """What the speed of a run on this flavor depends on; None without an accelerator, whose cores are not counted."""
+    if not flavor.count or not flavor.accelerator:
+        return None
+    name = accelerators(flavor)
+    return Hardware(name, flavor.accelerator, devices=flavor.count)
+
+
+def _took(flavor: Flavor, values: Mapping[str, Any], shape: ModelShape | None, rows: int | None) -> Duration | None:
+    one = summarise(values, rows)
+    if one.steps is None:
+        return None
+    devices = max(flavor.count, 1)
+    shared = replace(one, steps=math.ceil(one.steps / devices), pairs_per_step=one.pairs_per_step * devices)
+    return duration(values, shape, shared, hardware_of(flavor))
 
 
 def gb(size: int | None) -> str:
@@ -128,6 +161,9 @@ def as_json(flavor: Flavor, fit: FlavorFit | None = None) -> dict[str, Any]:
     }
     if fit is not None:
         told |= {"fits": fit.verdict, "needed_bytes": fit.needed}
+        took, cost = fit.took, fit.cost
+        told |= {"seconds": [round(took.low), round(took.high)] if took else None}
+        told |= {"usd": [round(part, 2) for part in cost] if cost else None}
     return told
 
 

@@ -9,7 +9,8 @@ from typing import Any
 from smoltui.core.foreign.token_stop import Leak
 from smoltui.core.machine.account import Account
 from smoltui.core.machine.device import Need, gib
-from smoltui.core.machine.fit import Duration, Fit
+from smoltui.core.machine.duration import Duration
+from smoltui.core.machine.fit import Fit
 from smoltui.core.pairs.sizes import PairSizes
 from smoltui.core.preflight.check import Check as Check
 from smoltui.core.preflight.check import Problem as Problem
@@ -30,7 +31,7 @@ from smoltui.core.recipe.changes import ABSENT
 from smoltui.core.recipe.fix import edits, writes
 from smoltui.core.recipe.packages import Package
 from smoltui.core.runs.cost import Flavor, usd, worst_cost
-from smoltui.core.runs.pace import as_time
+from smoltui.core.runs.pace import as_span, as_time
 from smoltui.core.runs.place import Place
 from smoltui.core.settings.settings import JobSettings
 
@@ -137,7 +138,7 @@ def recipe_checks(facts: Facts) -> list[Check]:
         return [Check("secret", Level.STOP, leak.sentence, leak.next_step, without_token(leak)) for leak in facts.leaks]
     checks = [*_recipe(facts), *_model(facts), *_pairs(facts), *facts.trackers]
     if facts.place.here:
-        checks += [*_packages(facts), *_memory_here(facts)]
+        checks += [*_packages(facts), *_memory_here(facts), *_time_here(facts)]
     return checks
 
 
@@ -245,6 +246,18 @@ def _memory_here(facts: Facts) -> list[Check]:
         if facts.fit is None
         else _memory(facts.values, facts.fit, facts.memory_free, f"free on {facts.memory_name or 'this machine'}")
     ]
+
+
+LONG_SECONDS = 2 * 86_400
+"""A run on this machine that takes longer gets a warning."""
+
+
+def _time_here(facts: Facts) -> list[Check]:
+    took = facts.duration
+    if took is None or took.low < LONG_SECONDS:
+        return []
+    said = f"Training takes {as_span(took.low, took.high)} here ({took.assumed})"
+    return [Check("time", Level.WARN, said, "Train fewer steps or a smaller model, or rent a GPU with Jobs.")]
 
 
 def _output(facts: Facts) -> list[Check]:
@@ -394,7 +407,7 @@ def _time(facts: Facts) -> list[Check]:
     if took is None:
         return [Check("time", Level.WARN, f"Time: no estimate; timeout {as_time(limit)}")]
     longer, fix = "Raise jobs.timeout in smoltui.toml.", longer_timeout(took.high)
-    span = f"{as_time(took.low)} to {as_time(took.high)} of training ({took.assumed})"
+    span = f"{as_span(took.low, took.high)} of training ({took.assumed})"
     if took.low > limit:
         return [
             Check(
@@ -406,7 +419,7 @@ def _time(facts: Facts) -> list[Check]:
                 estimated=True,
             )
         ]
-    if took.high * 1.2 > limit:
+    if took.high > limit:
         return [
             Check(
                 "time",

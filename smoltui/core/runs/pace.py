@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 WINDOW = 40
@@ -49,6 +50,26 @@ def as_time(seconds: float | None) -> str:
     if whole < 86400:
         return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
     return f"{whole // 86400} d {whole % 86400 // 3600} h"
+
+
+def as_rough(seconds: float) -> str:
+    """A duration as well as an estimate knows it, in one unit: `40 s`, `25 min`, `2.5 h`, `9 d`."""
+    for unit, size, fine in (("s", 1, 90), ("min", 60, 90 * 60), ("h", 3600, 48 * 3600), ("d", 86400, math.inf)):
+        if seconds < fine:
+            value = seconds / size
+            step = 5 if value >= 20 else 1 if value >= 4 or unit == "s" else 0.5
+            rounded = max(round(value / step) * step, step)
+            return f"{rounded:g} {unit}"
+    return "–"
+
+
+def as_span(low: float, high: float) -> str:
+    """A range of estimated durations: `40 min – 2 h`, `40 – 55 min`; `about 25 min` where both are the same."""
+    first, last = as_rough(low), as_rough(high)
+    if first == last:
+        return f"about {first}"
+    number, unit = first.split(" ")
+    return f"{number if last.endswith(f' {unit}') else first} – {last}"
 
 
 def as_age(seconds: float | None) -> str:

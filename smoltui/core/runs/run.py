@@ -63,6 +63,14 @@ class RunSpec:
     """Start immediately, in parallel with other local runs; otherwise the run is queued."""
     stop_ruined: bool = False
     """The script stops the training when its curves show that the weights are lost (`scripts.run_health.STOPPING`)."""
+    hardware: str = ""
+    """What it trains on, if its time was estimated (`core.machine.duration.Hardware.name`)."""
+    expected_low: float = 0.0
+    """Seconds of training that were expected, at least; 0 if unknown, as in the next two."""
+    expected_high: float = 0.0
+    """…at most."""
+    expected_usual: float = 0.0
+    """…at the usual speed, without the correction by earlier runs (`core.machine.duration.Duration`)."""
     processes: int | None = None
     """Training processes on this machine, one per GPU; None for `local.processes` of smoltui.toml."""
     strategy: str | None = None
@@ -130,6 +138,8 @@ class Run:
     """Total steps from a progress bar in the log; None without one, or if a plan has it."""
     plan: events.Planned | None = None
     """None until the script has loaded model and pairs."""
+    trained_seconds: float | None = None
+    """Wall-clock time of the training loop; None until its last step, and for a run that was resumed."""
     moved: float | None = None
     """Share of weights that changed, 0..1; None until the end."""
     health: Remark | None = None
@@ -189,6 +199,7 @@ class Run:
             "step": self.step,
             "max_steps": self.max_steps,
             "pairs_hash": self.plan.pairs_hash if self.plan else None,
+            "trained_seconds": self.trained_seconds,
             "moved": self.moved,
             "health": health_json(self.health),
             "model_path": self.model_path,
@@ -198,6 +209,13 @@ class Run:
             "resumable": self.resumable,
             "curve": self.history.rows(),
         }
+
+
+def expected_seconds(spec: object) -> list[float] | None:
+    """From and to, in a decoded `RunSpec`; None if it has no estimate."""
+    known = spec if isinstance(spec, Mapping) else {}
+    low, high = known.get("expected_low"), known.get("expected_high")
+    return [low, high] if isinstance(low, int | float) and isinstance(high, int | float) and high > 0 else None
 
 
 @singledispatch
@@ -285,7 +303,8 @@ def _(event: events.Failed, run: Run) -> Run:
 
 @_after.register(events.Finished)
 def _(event: events.Finished, run: Run) -> Run:
-    return replace(run, step=max(event.step, run.step))
+    whole = event.step >= event.max_steps and not run.seconds_before
+    return replace(run, step=max(event.step, run.step), trained_seconds=event.seconds if whole else run.trained_seconds)
 
 
 def richer(run: Run, known: Run | None) -> Run:

@@ -17,9 +17,9 @@ from smoltui.backends.system.paths import shown_path
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.runs import events
 from smoltui.core.runs.acts import Mark
-from smoltui.core.runs.pace import Pace, as_time
+from smoltui.core.runs.pace import Pace, as_span, as_time
 from smoltui.core.runs.panels import said_share
-from smoltui.core.runs.run import Run, Stage
+from smoltui.core.runs.run import Run, Stage, expected_seconds
 from smoltui.core.runs.tracker import tracker_link
 from smoltui.core.runs.wording import PHASES, in_words
 from smoltui.errors import SmoltuiError
@@ -268,6 +268,10 @@ class Following(Charting, ReadingLine):
             took = as_time(known.duration(time.time()))
             text.append(f"{following}  ", "bold")  # first: in a narrow terminal the rest may be cut
             text.append(f"{run.step} steps in {took}" if run.step else f"took {took}")  # a Job need not train
+            if expected := expected_seconds(known.raw.get("spec")):
+                trained = run.trained_seconds or known.trained_seconds
+                text.append(f" (training {as_time(trained)}" if trained else " (", "dim")
+                text.append(f"{', ' if trained else ''}expected {as_span(*expected)})", "dim")
             if run.moved is not None:
                 text.append(f" · {said_share(run.moved)} of the weights changed", "dim")
             if saved := known.pushed_to or run.pushed_to or run.model_path or known.model_path:

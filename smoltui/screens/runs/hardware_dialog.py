@@ -20,6 +20,7 @@ from smoltui.backends.system.threads import in_thread
 from smoltui.core.machine.hardware import FlavorFit, device_bytes, fits, gb
 from smoltui.core.machine.model_shape import ModelShape
 from smoltui.core.meanings.shown import CARDS_OF
+from smoltui.core.runs.pace import as_span
 from smoltui.core.runs.place import Place
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
@@ -27,6 +28,8 @@ from smoltui.screens.explaining import Explains
 from smoltui.screens.modal import Modal
 from smoltui.widgets.actions import bindings
 
+SHORT = {"fits": "fits", "tight": "tight", "slow": "slow", "no": "too big", "unknown": "?"}
+"""`Fit.verdict` in a word."""
 STYLES = {"fits": "green", "tight": "yellow", "slow": "red", "no": "red", "unknown": "dim"}
 
 
@@ -92,17 +95,22 @@ def hardware_text(rows: list[FlavorFit], problem: str, place: Place) -> Text:
     if problem:
         text.append(f"{safe_line(problem, 300)}\n", "red")
         return text
-    text.append(f"{'flavor':<17}{'each':>8} {'×':>2}{'USD/hour':>13}  {'recipe':<22}{'needs':>8}\n", "bold dim")
+    head = f"{'flavor':<16}{'each':>7}{'×':>3}{'USD/h':>8}  {'recipe':<9}{'time':<17}{'USD':<14}"
+    text.append(f"{head.rstrip()}\n", "bold dim")
     for row in rows:
-        flavor = row.flavor
+        flavor, hour = row.flavor, row.flavor.usd_per_hour
         each = gb(device_bytes(flavor) if flavor.count else None)
-        text.append(f"{safe_line(flavor.name, 16):<17}{each:>8} {flavor.count or '–':>2}")
-        hour = flavor.usd_per_hour
-        text.append(f"{'unknown' if hour is None else f'{hour:.2f}':>13}  ")
-        text.append(f"{row.in_words:<22}", STYLES.get(row.verdict, "")).append(f"{gb(row.needed):>8}\n", "dim")
+        text.append(f"{safe_line(flavor.name, 15):<16}{each:>7}{flavor.count or '–':>3}")
+        text.append(f"{'?' if hour is None else f'{hour:.2f}':>8}  ")
+        text.append(f"{SHORT[row.verdict]:<9}", STYLES.get(row.verdict, ""))
+        style = "dim" if row.verdict == "no" else ""
+        text.append(f"{as_span(row.took.low, row.took.high) if row.took else '–':<17}", style)
+        text.append(f"{'–' if row.cost is None else '{:.2f} – {:.2f}'.format(*row.cost)}\n", style)
+    if needed := next((row.needed for row in rows if row.flavor.count and row.needed is not None), None):
+        text.append(f"\nThe recipe needs about {gb(needed)} on each accelerator.\n", "dim")
     if rows:
         at = time.strftime("%Y-%m-%d %H:%M", time.localtime(rows[0].flavor.listed_at))
         source = "Prices from the Hub" if place.pays else "Partitions"
-        text.append(f"\n{source}, {at}. Memory is estimated; see the Recipe room (3).\n", "dim")
+        text.append(f"{source}, {at}. Memory, time and cost of this recipe are estimated.\n", "dim")
     text.append("\n esc ", "reverse").append(" close")
     return text

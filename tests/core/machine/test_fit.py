@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from smoltui.core.machine.fit import GIB, adapter_parameters, duration, estimate
+from smoltui.core.machine.fit import GIB, adapter_parameters, estimate
 from smoltui.core.machine.model_shape import KNOWN, shape_of
-from smoltui.core.recipe import summarise
 
 SMOLLM3 = KNOWN["HuggingFaceTB/SmolLM3-3B"]
 LORA: dict[str, Any] = {"use_peft": True, "lora_target_modules": "all-linear", "lora_r": 16}
@@ -110,22 +109,6 @@ def test_what_is_not_known_is_said_to_be_unknown() -> None:
     assert shape_of({"model_type": "llama", "attention_bias": True}) is None
     assert estimate(recipe(), None) is None
     assert estimate(recipe(length=1024) | {"max_length": None}, SMOLLM3) is None
-    values = recipe() | {"max_steps": 10}
-    assert duration(values, SMOLLM3, summarise(values), None) is None
-    assert duration(values, SMOLLM3, summarise(values), "Quantum 9000") is None
-    assert duration(values | {"bf16": False}, SMOLLM3, summarise(values), "A100") is None
-
-
-def test_the_course_job_takes_about_an_hour_on_an_a100() -> None:
-    """16 000 pairs: 0.6 to 2.1 hours at 40 % of an A100 (facts, section 6.3)."""
-    values = recipe(2, gradient_accumulation_steps=8, max_steps=1000)
-    found = duration(values, SMOLLM3, summarise(values), "A100")
-    assert found is not None
-    assert found.low / 3600 == pytest.approx(0.6, rel=0.15)
-    assert found.high / 3600 == pytest.approx(2.1, rel=0.1)
-    assert "40%" in found.assumed and "1024 tokens" in found.assumed
-    faster = duration(values | LORA, SMOLLM3, summarise(values), "A100")
-    assert faster is not None and faster.high < found.high
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from smoltui.backends.jobs.place import JOBS
 from smoltui.backends.local.place import HERE
 from smoltui.core.foreign.token_stop import Leak
 from smoltui.core.machine.account import Account
-from smoltui.core.machine.fit import duration, estimate
+from smoltui.core.machine.duration import Hardware, duration
+from smoltui.core.machine.fit import estimate
 from smoltui.core.machine.model_shape import KNOWN
 from smoltui.core.preflight.preflight import Check, Facts, Output, Problem, may_start, preflight
 from smoltui.core.recipe import Act, Fix, Level, check, summarise
@@ -48,7 +49,7 @@ def facts(place: Place, **values: Any) -> Facts:
         findings=check(recipe, target=place.target),
         summary=summary,
         fit=estimate(recipe, shape),
-        duration=duration(recipe, shape, summary, "A100"),
+        duration=duration(recipe, shape, summary, Hardware("A100", "A100")),
         account=ME,
         flavor=A100,
         flavors_known=True,
@@ -156,7 +157,7 @@ def test_each_fact_that_matters_has_its_check(
         (JOBS, {"account": replace(ME, token_role="read")}, "token", "log in: hf auth login"),
         (JOBS, {"account": replace(ME, can_pay=False)}, "account", "copy https://huggingface.co/settings/billing"),
         (JOBS, {"jobs": JobSettings(namespace="other")}, "account", "delete jobs.namespace"),
-        (JOBS, {"jobs": JobSettings(timeout="30m")}, "time", "write jobs.timeout = 3h"),
+        (JOBS, {"jobs": JobSettings(timeout="30m")}, "time", "write jobs.timeout = 4h"),
         (JOBS, {"flavor": replace(A100, accelerator="T4")}, "flavor", "write bf16: false, fp16: true"),
         (
             JOBS,

@@ -1,0 +1,52 @@
+"""What earlier runs took, compared with what was expected of them: it corrects the next estimate.
+
+Reads a limited number of small files, the newest first, and asks no engine.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+from smoltui.backends.system import data_folder
+from smoltui.core.machine.duration import REMEMBERED
+from smoltui.core.runs import events
+from smoltui.core.runs.rerun import spec_of
+
+FOLDERS = ("runs", "slurm")
+"""Folders of the data folder with one folder per run."""
+MOST = 60
+"""Records that are read."""
+
+
+def past_speeds(hardware: str) -> list[float]:
+    """Seconds of training ÷ the usual ones that were expected, of whole runs on this hardware; the newest first."""
+    found: list[float] = []
+    for path in _newest():
+        if len(found) == REMEMBERED:
+            break
+        spec = spec_of(data_folder.read_json(path))
+        if spec is None or not hardware or spec.hardware != hardware or spec.expected_usual <= 0:
+            continue
+        if (seconds := _seconds(path.parent)) is not None:
+            found.append(seconds / spec.expected_usual)
+    return found
+
+
+def _newest() -> list[Path]:
+    paths: list[Path] = []
+    for folder in FOLDERS:
+        with suppress(OSError):
+            paths += (data_folder.home() / folder).glob("*/spec.json")
+    return sorted(paths, key=lambda path: data_folder.mtime(path) or 0.0, reverse=True)[:MOST]
+
+
+def _seconds(folder: Path) -> float | None:
+    """Seconds of the training loop, from the summary of the log; None before its end, or if the run was resumed."""
+    summary = data_folder.read_json(folder / "summary.json") or {}
+    said = summary.get("finished")
+    event = events.from_json(said) if isinstance(said, dict) else None
+    launch = data_folder.read_json(folder / "launch.json") or {}
+    if not isinstance(event, events.Finished) or event.step < event.max_steps or launch.get("resumed"):
+        return None
+    return event.seconds or None
