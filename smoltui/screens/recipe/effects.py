@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from smoltui.core.machine.device import gib
-from smoltui.core.machine.fit import Duration, Fit
+from smoltui.core.machine.duration import Duration
+from smoltui.core.machine.fit import Fit
 from smoltui.core.recipe import Summary
-from smoltui.core.runs.pace import as_time
+from smoltui.core.runs.pace import as_span
 from smoltui.core.runs.place import Target
 from smoltui.screens.recipe.outcome import Outcome, outcome
 from smoltui.screens.recipe.surroundings import Surroundings
@@ -43,4 +44,4 @@ def _steps(summary: Summary) -> str:
 
 
 def _time(time: Duration | None) -> str:
-    return "unknown" if time is None else f"{as_time(time.low)} – {as_time(time.high)}"
+    return "unknown" if time is None else as_span(time.low, time.high)

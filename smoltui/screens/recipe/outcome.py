@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from smoltui.core.machine.fit import Duration, Fit, duration, estimate
+from smoltui.core.machine.duration import Duration, Hardware, duration
+from smoltui.core.machine.fit import Fit, estimate
 from smoltui.core.recipe import Summary, summarise
 from smoltui.core.runs.place import Target
 from smoltui.screens.recipe.surroundings import Surroundings, pairs_named
@@ -34,7 +35,8 @@ def outcome(values: Mapping[str, object], around: Surroundings, target: Target) 
     counted = around.rows if around.rows_of == pairs_named(values) else None
     summary = summarise(values, counted, devices)
     fit = estimate(values, around.shape, cuda=around.cuda or not local, devices=devices, strategy=strategy)
-    return Outcome(summary, fit, duration(values, around.shape, summary, accelerator, devices))
+    hardware = Hardware(accelerator, accelerator, devices=devices) if accelerator else None
+    return Outcome(summary, fit, duration(values, around.shape, summary, hardware))
 
 
 def of_flavor(name: str) -> tuple[str | None, int]:
