@@ -121,7 +121,7 @@ def _spec_of(run: Run, spec: RunSpec | None, *, ended: bool) -> RunSpec:
         raise InputError(f"This run is not over yet: {run.id}", "Wait for its end: smoltui wait")
     if spec is None:
         raise InputError(
-            f"The recipe that this run was started with is unknown: {run.id}", "Train again: smoltui train"
+            f"The recipe that this run was started with is unknown: {run.id}", "Train again (t), or: smoltui train"
         )
     return spec
 

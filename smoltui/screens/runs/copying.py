@@ -23,6 +23,7 @@ class Copying(Asking):
         """Offers what is known of the run."""
         if (run := self.known) is None:
             return
+        details = self.inspected_text()
         choose_what_to_copy(
             self,
             [
@@ -33,6 +34,6 @@ class Copying(Asking):
                 Copied("o", "its output folder", redact(run.output_dir or "")),
                 Copied("w", "why it ended like this", redact(run.message or "")),
                 Copied("l", "the visible lines of the log", self.query_one(LogView).visible_text()),
-                Copied("d", "all details as JSON", self.inspected_text()),
+                Copied("d", "all details as JSON", details if details != "{}" else ""),
             ],
         )

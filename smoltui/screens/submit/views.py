@@ -175,7 +175,9 @@ class SubmitViews(Room):
         for name, title in VIEWS:
             views.append(f" {title} ", "reverse bold" if name == self._view else "dim").append(" ")
         self.query_one("#submit-views", Static).update(views)
-        self.query_one("#submit-head", Static).update(self._head())
+        head = self.query_one("#submit-head", Static)
+        head.display = self._found is not None
+        head.update(self._head())
         self.query_one("#checks-text", Static).update(self._checks_text())
         self.query_one("#change-text", Static).update(self._change_text())
         if self._board is not None:
