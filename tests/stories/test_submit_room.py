@@ -213,6 +213,8 @@ async def test_i_edit_the_card_and_undo_it(
         await pilot.press("y")
         await wait_until(lambda: "edited by you" not in words(app))
         assert "MY OWN WORDS" not in seen(app, "#card")
+        await pilot.press("ctrl+r")
+        await wait_until(lambda: "edited by you" in words(app))
 
 
 async def test_what_is_uploaded_is_chosen_by_w(tmp_path: Path, wait_until: Wait, server: LocalHub) -> None:

@@ -29,6 +29,8 @@ from smoltui.errors import InputError, NotLoggedInError, PermissionDeniedError, 
 
 EDITED = "card.md"
 """A card that was edited, in the run's folder."""
+DISCARDED = f"{EDITED}.discarded"
+"""The same after its edits were discarded."""
 MERGED = "merged"
 """Folder of the merged model, in the run's folder."""
 Tell = Callable[[str], None]
@@ -129,17 +131,27 @@ def write_card_to_edit(publication: Publication) -> Path:
 
 
 def drop_edited(publication: Publication, *, only_if_same: bool = False) -> bool:
-    """Deletes the edited card, so that it is generated again; with `only_if_same`, only if nothing was changed.
+    """Puts the edited card aside, so that it is generated again; with `only_if_same`, only if nothing was changed.
 
-    Returns whether it was deleted.
+    Returns whether there was one. `restore_edited` brings it back.
     """
     path = publication.folder / EDITED
     with suppress(OSError, ValueError):
         text = read_small_text(path)
         if only_if_same and text.strip() and text != card(publication.gathered.record, publication.repo):
             return False
-        path.unlink()
+        path.replace(publication.folder / DISCARDED)
         return True
+    return False
+
+
+def restore_edited(publication: Publication) -> bool:
+    """Brings back the edits that were discarded last; False if there are none, or the card was edited again since."""
+    discarded, path = publication.folder / DISCARDED, publication.folder / EDITED
+    with suppress(OSError):
+        if not path.exists():
+            discarded.replace(path)
+            return True
     return False
 
 

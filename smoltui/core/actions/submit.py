@@ -28,6 +28,7 @@ ROOM = Place(
         ),
         Action("reopen", "C", "reopen", "Close your conflicting pull request and open it again", PROJECT),
         Action("undo", "u", "undo", "Undo edits to the card", DO),
+        Action("redo", "ctrl+r", "redo", "Bring back the edits that were discarded", DO),
         Action("reload", "r", "reload", "Reload the record and the board", DO),
         Action("stop", "x", "stop", "Stop", DO, means="exclude"),
         Action("older", "left_square_bracket", "other(1)", "Older run", MOVE, means="last-big"),

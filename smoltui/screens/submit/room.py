@@ -129,12 +129,27 @@ class SubmitRoom(SubmitViews):
         def answered(yes: bool | None) -> None:
             if yes and found is not None:
                 publishing.drop_edited(found)
+                self.say("Discarded your edits to the card · ctrl+r brings them back")
                 self._load()
 
         question = "Discard your edits to the card?"
         self.app.push_screen(
-            Confirm(question, "The card is generated from the record again.", "discard", "keep"), answered
+            Confirm(
+                question,
+                "The card is generated from the record again; ctrl+r brings your edits back.",
+                "discard",
+                "keep",
+            ),
+            answered,
         )
+
+    def action_redo(self) -> None:
+        """Brings back the edits that were discarded."""
+        if self._found is not None and publishing.restore_edited(self._found):
+            self.say("Your edits to the card are back · u discards them")
+            self._load()
+        else:
+            self.say("No edits to the card were discarded")
 
     def action_check(self) -> None:
         self._busy("Checking", self._check)
