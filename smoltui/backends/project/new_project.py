@@ -23,7 +23,7 @@ PACKAGE = Path(__file__).parents[2]
 
 _NAMES = (
     *("course-local", "course-jobs", "lora-8gb", "lora-16gb", "lora-24gb", "qlora-8gb", "full-80gb", "zero3-8gpu"),
-    "apo-zero",
+    *("apo-zero", "fast", "lean"),
 )
 PRESETS: dict[str, Path] = {
     "demo": PACKAGE / "demo" / "project",

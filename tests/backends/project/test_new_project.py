@@ -89,6 +89,8 @@ HARDWARE = {
     "full-80gb": (79.0, 1),
     "zero3-8gpu": (23.6, 8),
     "apo-zero": (140.0, 8),
+    "fast": (79.0, 1),
+    "lean": (9.6, 1),
 }
 """Preset → GiB that are free on one of its devices, and their number."""
 
