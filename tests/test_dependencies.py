@@ -31,6 +31,7 @@ NEVER_IMPORTED: Mapping[str, str] = {
     "pytest-xdist": "a plugin of pytest",
     "mypy": "a command",
     "ruff": "a command",
+    "uv": "a command",
 }
 """Package → who needs it, where no import says so."""
 
