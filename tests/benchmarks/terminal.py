@@ -211,6 +211,8 @@ class Terminal:
                 pid, status = os.waitpid(self.pid, os.WNOHANG)
                 if pid:
                     self.ended = True
+                    while self.pump(0.05):
+                        pass  # what it wrote last
                     code = os.waitstatus_to_exitcode(status)
                     return code if code >= 0 else 128 - code
             if time.perf_counter() > until:

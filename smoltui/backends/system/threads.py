@@ -7,6 +7,7 @@ keeps the program from ending (facts of huggingface_hub 2.4: its calls are synch
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -45,7 +46,9 @@ async def in_thread(work: Callable[[], T], *, abandon: Callable[[], object] | No
         with suppress(RuntimeError):  # the loop was closed meanwhile
             loop.call_soon_threadsafe(tell, result, error)
 
-    threading.Thread(target=run, name="smoltui-work", daemon=True).start()
+    # In the context of the caller, as `asyncio.to_thread` does: a widget that was removed finds its app there.
+    context = contextvars.copy_context()
+    threading.Thread(target=context.run, args=(run,), name="smoltui-work", daemon=True).start()
     try:
         return await future
     except asyncio.CancelledError:
