@@ -19,11 +19,13 @@ from smoltui.backends.machine import train_extra as training
 from smoltui.backends.pairs.opened_set import imported
 from smoltui.backends.project.new_project import create_project
 from smoltui.backends.project.project import Project
+from smoltui.backends.runs import preflight as preflight_module
 from smoltui.backends.runs import store as run_store
 from smoltui.backends.runs.engine import Engine
 from smoltui.backends.runs.plan import Plan
 from smoltui.backends.services import Services
 from smoltui.core.machine.account import Account
+from smoltui.core.machine.device import DeviceReport
 from smoltui.core.preflight.preflight import Facts
 from smoltui.core.runs import events
 from smoltui.core.runs.cost import Flavor
@@ -342,3 +344,22 @@ async def test_every_stop_of_a_course_job_is_fixed_with_enter(
         await wait_until(lambda: len(jobs.asked) == 1)
         assert (jobs.asked[0].flavor, jobs.asked[0].timeout_seconds) == ("a100-large", 4 * 3600)
         assert jobs.asked[0].namespace == "alice"
+
+
+async def test_an_estimate_that_stops_a_run_can_be_ignored(
+    app: SmoltuiApp, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I know that it fits, whatever the estimate says: I, and enter starts it."""
+    report = preflight_module.device_report
+
+    def full(folder: Path) -> DeviceReport:
+        return replace(report(folder), accelerators=(), ram_available=1)
+
+    monkeypatch.setattr(preflight_module, "device_report", full)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("t")
+        await wait_until(lambda: "An estimate: I ignores it" in seen(app, "#start-text"))
+        assert "enter Start" not in seen(app, "#start-text")
+        await pilot.press("I")
+        await wait_until(lambda: "enter Start" in seen(app, "#start-text"))
+        assert "! Does not fit" in seen(app, "#start-text")
