@@ -47,6 +47,8 @@ NAMED = [key.value for key in Keys if not key.value.startswith("<") and key.valu
 PRINTABLE = [chr(number) for number in range(32, 127)] + ["é", "日", "ß", "\u0301", "🦊"]
 SIZE = (60, 16)
 """Small: what takes the time is drawing."""
+APPS = "app: "
+"""Marks an action of the app."""
 EVERY_KEY = [(_character_to_key(character), character) for character in PRINTABLE] + [(name, None) for name in NAMED]
 """Name and character of each."""
 
@@ -198,11 +200,12 @@ async def go(pilot: Pilot[int], place: Place) -> None:
 
 
 def meaning(app: App[int]) -> dict[str, tuple[str, ...]]:
-    """Actions of each bound key, nearest first: keys that mean the same have the same."""
+    """Actions of each bound key, nearest first, those of the app marked: keys that mean the same have the same."""
     found: dict[str, tuple[str, ...]] = {}
-    for _, bindings in app.screen._binding_chain:
+    for node, bindings in app.screen._binding_chain:
+        mark = APPS if node is app else ""
         for name, meant in bindings.key_to_bindings.items():
-            found[name] = (*found.get(name, ()), *(binding.action for binding in meant))
+            found[name] = (*found.get(name, ()), *(mark + binding.action for binding in meant))
     return found
 
 
@@ -217,8 +220,11 @@ def assert_refusals(app: SmoltuiApp, place: Place) -> None:
 async def press_every_key(app: SmoltuiApp, places: list[Place]) -> None:
     """Unbound keys are sent in one burst; bound ones each twice at once, from the place itself.
 
-    If a key does not lead away, all others with the same meaning follow in one burst.
+    If a key does not lead away, all others with the same meaning follow in one burst. What only the app knows is pressed
+    in the first place in which it means that.
     """
+    of_app: set[tuple[str, ...]] = set()
+    """Keys of the app that were pressed: they mean the same in all views of a room."""
     async with app.run_test(size=SIZE) as pilot:
         for place in places:
             await pilot.pause()
@@ -237,6 +243,8 @@ async def press_every_key(app: SmoltuiApp, places: list[Place]) -> None:
             bound = [(name, character, meant[name]) for name, character in EVERY_KEY if name in meant]
             # q first, while it is certain which screen it reaches.
             bound.sort(key=lambda key: (key[0] != "q", key[2]))
+            bound = [key for key in bound if key[2] not in of_app]
+            of_app |= {actions for *_, actions in bound if all(action.startswith(APPS) for action in actions)}
             for at, (name, character, actions) in enumerate(bound):
                 if actions not in stays and whereabouts(app) != there:
                     await go(pilot, place)

@@ -109,6 +109,8 @@ def _has_volume(run: Run) -> bool:
 
 
 def _default_next(run: Run) -> str:
+    if run.resumable:
+        return f"Continue it: x in the Runs room, or smoltui resume {run.id}"
     if run.stage == Stage.CANCELED:
         return f"Run it again: R in the Runs room, or smoltui rerun {run.id}"
     return f"See the log: v in the Runs room, or smoltui logs {run.id}"
