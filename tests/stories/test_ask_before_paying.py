@@ -87,6 +87,17 @@ def test_the_command_stops_before_it_asks_for_a_job(
     assert not [one for one in server.requests if one["method"] == "POST"]
 
 
+def test_a_job_is_not_paid_for_without_a_yes(
+    server: LocalHub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is wrong, but nobody has agreed to the price, and there is no terminal to ask in."""
+    project(tmp_path)
+    assert run(["train", str(tmp_path), "--detach", "--json"]) == 2
+    *_, last = capsys.readouterr().err.splitlines()
+    assert "--yes" in json.loads(last)["hint"]
+    assert not [one for one in server.requests if one["method"] == "POST"]
+
+
 def test_nothing_is_known_while_the_hub_is_silent_about_it(
     server: LocalHub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

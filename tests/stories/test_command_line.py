@@ -293,9 +293,9 @@ def test_a_timeout_that_jobs_does_not_know_is_told_with_the_right_one(
     assert "90m" in json.loads(capsys.readouterr().err)["hint"]
 
 
-def test_a_job_is_not_paid_for_without_a_yes(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["train", str(project), "--on", "hub", "--json"]) == 2
-    assert "--yes" in json.loads(capsys.readouterr().err)["hint"]
+def test_without_a_token_no_job_is_asked_for(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["train", str(project), "--on", "hub", "--json"]) == 3
+    assert json.loads(capsys.readouterr().err)["hint"] == "Log in: hf auth login"
 
 
 def test_without_a_terminal_the_app_points_to_the_commands(project: Path) -> None:

@@ -220,8 +220,8 @@ def assert_refusals(app: SmoltuiApp, place: Place) -> None:
 async def press_every_key(app: SmoltuiApp, places: list[Place]) -> None:
     """Unbound keys are sent in one burst; bound ones each twice at once, from the place itself.
 
-    If a key does not lead away, all others with the same meaning follow in one burst. What only the app knows is pressed
-    in the first place in which it means that.
+    If a key does not lead away, all others with the same meaning follow in one burst. What only the app knows is
+    pressed in the first place in which it means that.
     """
     of_app: set[tuple[str, ...]] = set()
     """Keys of the app that were pressed: they mean the same in all views of a room."""

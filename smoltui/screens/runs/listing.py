@@ -16,7 +16,7 @@ from smoltui.core.runs.pace import as_time
 from smoltui.core.runs.run import Run
 from smoltui.core.runs.run_filter import RunFilter, parse_filter
 from smoltui.core.runs.spending import spending
-from smoltui.errors import SmoltuiError
+from smoltui.errors import NotLoggedInError, SmoltuiError
 from smoltui.safe_text import redact, safe_line
 from smoltui.screens.room import LOADING_RUNS
 from smoltui.screens.runs.base import RunsBase
@@ -163,6 +163,11 @@ class Listing(RunsBase):
         """(text, style) for each engine that could not be listed, and each list of Jobs that is out of date."""
         monitor, engines = self.workspace.monitor, self.workspace.services.engines
         for name, error in self.workspace.runs_errors.items():
+            if isinstance(error, NotLoggedInError) and not any(
+                run.engine == name for run in self.workspace.runs.values()
+            ):
+                yield f"{engines[name].place.plural}: not logged in (optional): hf auth login", "dim"
+                continue
             until = monitor.not_before.get(name)
             then = f", retrying in {until - now:.0f} s" if until is not None and until > now else f" → {error.hint}"
             yield f"{engines[name].place.plural}: {error.message}{then}", "yellow"
