@@ -40,15 +40,15 @@ def folder_with_pairs(folder: Path, rows: int) -> Project:
 
 
 @needs_training
-@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
-async def test_from_one_file_to_compared_models(
-    tmp_path: Path, wait_until: Wait, loop_guard: list[str], size: tuple[int, int]
-) -> None:
-    """A folder with only my_pairs.jsonl: nine keys later, both models have answered. I edited no file."""
+async def test_from_one_file_to_compared_models(tmp_path: Path, wait_until: Wait, loop_guard: list[str]) -> None:
+    """A folder with only my_pairs.jsonl: nine keys later, both models have answered. I edited no file.
+
+    The window is small until the run starts, and large from then on.
+    """
     project = folder_with_pairs(tmp_path / "mine", 120)
     keys: list[str] = []
     app = SmoltuiApp(project, Services({"local": LocalEngine()}))
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=(80, 24)) as pilot:
 
         async def press(key: str) -> None:
             keys.append(key)
@@ -73,6 +73,7 @@ async def test_from_one_file_to_compared_models(
         await press("enter")
         await wait_until(lambda: "per step" in seen(app) and "Train mine" in seen(app))
         await press("enter")
+        await pilot.resize_terminal(120, 40)
         await wait_until(lambda: "COMPLETED" in seen(app, "RunList"), 240)
         run = next(iter(app.runs.values()))
         assert run.history.last("eval_rewards/accuracies") is not None

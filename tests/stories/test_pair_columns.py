@@ -20,7 +20,7 @@ from tests.stories.hostile import HOSTILE, assert_safe
 from tests.stories.test_pairs_room import told, write
 
 WaitUntil = Callable[..., Awaitable[None]]
-SIZES = [(120, 40), (80, 24), (40, 12)]
+SIZES = [(120, 40), (40, 12)]
 
 
 def rows(count: int = 60) -> list[dict[str, Any]]:

@@ -322,7 +322,7 @@ async def test_every_stop_of_a_course_job_is_fixed_with_enter(
             pressed += 1
             assert pressed < 8, now
         assert "MODEL GOES TO  alice/smollm3-dpo-aligned" in seen(app)
-        await wait_until(lambda: "enter Start Job · at most 7.50 USD" in seen(app))
+        await wait_until(lambda: "enter Start Job · at most 10.00 USD" in seen(app))
         assert 'flavor = "a100-large"' in settings.read_text() and jobs.asked == []
         await pilot.press(*"u" * pressed)
         await wait_until(lambda: (recipe.read_bytes(), settings.read_bytes()) == before)
@@ -330,7 +330,7 @@ async def test_every_stop_of_a_course_job_is_fixed_with_enter(
         await wait_until(lambda: "enter Start Job · at most" in seen(app))
         await pilot.press("left")  # nothing cheaper fits
         await pilot.press("dollar_sign")
-        await wait_until(lambda: "at most 7.50 USD · fits" in seen(app, "#picker"))
+        await wait_until(lambda: "at most 10.00 USD · fits" in seen(app, "#picker"))
         assert "l40sx1" not in seen(app, "#picker"), "it does not fit"
         await pilot.press("enter")
         await wait_until(lambda: "enter Start Job · at most" in seen(app))
@@ -338,11 +338,11 @@ async def test_every_stop_of_a_course_job_is_fixed_with_enter(
         await wait_until(lambda: "alice" in seen(app, "#picker"))
         await pilot.press("enter")
         await wait_until(lambda: "enter Start Job · at most" in seen(app))
-        await pilot.press("e", "ctrl+u", *"4h", "enter")
-        await wait_until(lambda: "COSTS AT MOST  10.00 USD" in seen(app))
+        await pilot.press("e", "ctrl+u", *"5h", "enter")
+        await wait_until(lambda: "COSTS AT MOST  12.50 USD" in seen(app))
         await pilot.press("enter")
         await wait_until(lambda: len(jobs.asked) == 1)
-        assert (jobs.asked[0].flavor, jobs.asked[0].timeout_seconds) == ("a100-large", 4 * 3600)
+        assert (jobs.asked[0].flavor, jobs.asked[0].timeout_seconds) == ("a100-large", 5 * 3600)
         assert jobs.asked[0].namespace == "alice"
 
 

@@ -66,8 +66,8 @@ async def test_from_card_to_pull_request(
     del server.repos.all["model", MODEL]
     app = open_on(made)
     async with app.run_test(size=size) as pilot:
-        await wait_until(lambda: "Press a to check" in status(app))
-        assert "demo 0a1b2c3d COMPLETED" in words(app) and f"{MODEL} · the card and the model" in words(app)
+        await wait_until(lambda: "demo 0a1b2c3d COMPLETED" in words(app))
+        assert "Press a to check" in status(app) and f"{MODEL} · the card and the model" in words(app)
         await pilot.press("v")
         await wait_until(lambda: "base_model:" in seen(app, "#card"))
         await pilot.press("G")

@@ -162,7 +162,7 @@ async def test_one_row_names_the_folder_and_the_others_are_there(
     said = await every_act(engine, bad.id)
     assert len(said) == 6 if file == "spec.json" else len(said) >= 5
     assert all("\n" not in error.message and error.hint for error in said if "Nothing" not in error.message)
-    await asyncio.to_thread(commands.ps, every=True, engine="local", filter_text="", as_json=False)
+    await asyncio.to_thread(commands.ps, every=True, engine="local", filter_text="", quiet=False, as_json=False)
     assert str(folder)[:20] in capsys.readouterr().out
     (text,) = [e.text async for e in log_of(engine, bad.id) if hasattr(e, "text")]
     assert text == "the log is whole", "its log can be read all the same"

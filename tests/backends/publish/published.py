@@ -60,6 +60,9 @@ class FinishedEngine:
     async def started_with(self, run: Run) -> RunSpec | None:
         return self.spec
 
+    def around(self, run: Run, step: str) -> tuple[str, ...]:
+        return ()
+
     async def follow(self, run_id: str, *, follow: bool = True) -> AsyncGenerator[Event, None]:
         for event in self.events:
             yield event
