@@ -86,7 +86,7 @@ def write_arrow(path: Path) -> None:
 
 
 LARGE: dict[str, Callable[[Path], None]] = {
-    **dict.fromkeys(("a.jsonl", "a.json", "a.csv", "a.json.gz"), write_large),
+    **dict.fromkeys(("a.jsonl", "a.json", "a.json.gz", "a.csv.zst"), write_large),
     "a.parquet": write_one_row_group,
     "a.arrow": write_arrow,
 }
