@@ -1,4 +1,4 @@
-"""How many examples each property is tried with: a quarter of them in daily work, half in CI.
+"""How many examples each property is tried with: a quarter of them in daily work, some more in CI.
 
 `--hypothesis-profile full` tries all of them.
 """
@@ -10,7 +10,7 @@ import os
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("full", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("ci", settings.get_profile("full"), max_examples=50)
+settings.register_profile("ci", settings.get_profile("full"), max_examples=30)
 settings.register_profile("dev", settings.get_profile("full"), max_examples=25)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 

@@ -98,7 +98,7 @@ def test_the_readme_is_short_and_begins_with_two_commands() -> None:
     assert len(README.splitlines()) <= 125
     commands = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
     assert commands[0] == "python -m pip install '.[train]' && smoltui demo\n"
-    assert commands[1] == "python -m pip install -e '.[train,dev]' && python -m pytest -n 3\n"
+    assert commands[1] == "python -m pip install -e '.[train,dev]' && python -m pytest -n 4\n"
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     install, _, test = commands[1].strip().partition(" && ")
     assert install.replace("install", "install --quiet") in script and test in script.splitlines()

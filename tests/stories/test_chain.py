@@ -112,7 +112,7 @@ async def test_a_pause_is_no_end(tmp_path: Path, wait_until: Wait, done: list[tu
     begin(run)
     app = SmoltuiApp(Project(tmp_path), Services({"local": engine}), opening="runs")
     async with app.run_test(size=(120, 40)) as pilot:
-        await wait_until(lambda: "/40 steps" in seen(app, "#run-head"))
+        await wait_until(lambda: "20/40 steps" in seen(app, "#run-head"))
         await pilot.press("x", "y")
         await wait_until(lambda: "Paused at step" in seen(app, "#run-head"))
         await wait_until(lambda: "x in the Runs room" in seen(app, "#run-head"))

@@ -10,7 +10,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from smoltui.backends.hub import bodies
 from smoltui.backends.hub import client as hub
 from smoltui.backends.hub.errors import not_the_hub
 from smoltui.backends.jobs import acts as hub_acts
@@ -294,6 +293,8 @@ class HubEngine(Continuing, Engine):
     async def _after_cancel(self, job_id: str, namespace: str, told: httpx2.Response | None) -> Run:
         """The Job after a request to cancel it: from the response, if that has it."""
         if told is not None:
+            from smoltui.backends.hub import bodies
+
             with suppress(ValueError):  # not JSON, or nested deeper than anything the Hub sends: it is asked again
                 data = bodies.loads(told.content)
                 if isinstance(data, dict) and id_of(data) == job_id:

@@ -114,9 +114,12 @@ class Acts:
 
         `shows` gets the first resulting run, to show it.
         """
-        busy = {run.id for batch in self._batches for run in batch.runs if not self._is_over(batch, run)}
-        wanted = [run for run in runs if run.id not in busy]
+        busy = {run.id: batch.verb for batch in self._batches for run in batch.runs if not self._is_over(batch, run)}
+        # A run that was seen to have ended is not busy, though the answer to what ended it is on its way.
+        wanted = [run for run in runs if run.id not in busy or (run.is_final and busy[run.id] in (CANCEL, PAUSE))]
         if not wanted:
+            for run in runs[:1]:
+                self._say(f"{run.name}: {busy[run.id].doing} Wait until that has ended", "warning")
             return
         for run in wanted:
             self._failed.pop(run.id, None)
