@@ -220,7 +220,7 @@ def health_callback(lines: Lines, trainer: Any, *, stop: bool) -> Any:
 
 
 def as_event(remark: Remark | None) -> dict[str, str]:
-    """The fields of a `health` event; without a remark, it takes back the one before."""
+    """The fields of a `health` event; without a remark, it withdraws the previous one."""
     if remark is None:
         return {"level": Level.NOTE.name.lower()}
     return {

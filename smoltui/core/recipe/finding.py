@@ -49,7 +49,7 @@ class Finding:
 
     def as_json(self) -> dict[str, str]:
         """For `--json`, where `next_step` keeps its first name so that scripts that read it keep working."""
-        return {"key": self.key, "level": self.level.value, "sentence": self.sentence, "mend": self.next_step}
+        return {"key": self.key, "level": self.level.value, "sentence": self.sentence, "fix": self.next_step}
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,7 @@ class Answering(Agreeing):
         prompts = [sheet.prompts[index] for index in indices]
         around = self._around("ask")
         if self._models is None or self._models.around != around:
-            # The one before ends with its worker.
+            # The previous one ends with its worker.
             self._models = ResidentModels(self.workspace.project.folder, ended=self._models_ended, around=around)
             self._hold(self._models)
         self._resident = frozenset(column.weights for column in self.columns)

@@ -142,7 +142,7 @@ class RecipeTyping(RecipeReading):
         self._draw_about()
 
     def _chose(self, text: str) -> None:
-        """Goes to the field that is selected in the list of those found."""
+        """Goes to the selected search result."""
         key = self._key if text else ""
         if text and not self._matches:
             return  # the line below the input says that there is none

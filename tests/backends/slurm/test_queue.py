@@ -101,7 +101,7 @@ def test_the_word_about_one_job(fake: FakeCommands) -> None:
 
 
 def test_nobody_waits_for_a_controller_that_is_slow(fake: FakeCommands, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Readers go on with the last list while one question is open, and the one who needs the answer gets it."""
+    """While a request is pending, readers get the latest list; only the caller that needs its answer waits."""
     monkeypatch.setattr(slurm_queue, "FIRST_SECONDS", 0.1)
     monkeypatch.setattr(slurm_queue, "PATIENCE_SECONDS", 0.05)
     queue = Queue(poll_seconds=1)
