@@ -66,7 +66,7 @@ class Acts:
     def mark(self, run: Run) -> Mark | None:
         """What the row of a run says of an act on it; None for nothing."""
         for batch in self._batches:
-            if any(one.id == run.id for one in batch.runs) and not self._is_over(batch, run):
+            if self._is_busy(batch, run):
                 return Mark(batch.verb.doing, self._progress_of(run.id))
         if run.is_final:
             self._accepted.pop(run.id, None)
@@ -76,8 +76,11 @@ class Acts:
         return self._failed.get(run.id) or self._accepted.get(run.id)
 
     @staticmethod
-    def _is_over(batch: _Batch, run: Run) -> bool:
-        return run.id in batch.reached or run.id in batch.failed
+    def _is_busy(batch: _Batch, run: Run) -> bool:
+        """Whether the act on this run is under way. One that is to end it is over once the run has ended."""
+        if run.id in batch.reached or run.id in batch.failed or (run.is_final and batch.verb in (CANCEL, PAUSE)):
+            return False
+        return any(one.id == run.id for one in batch.runs)
 
     @property
     def rows(self) -> list[Run]:
@@ -114,9 +117,8 @@ class Acts:
 
         `shows` gets the first resulting run, to show it.
         """
-        busy = {run.id: batch.verb for batch in self._batches for run in batch.runs if not self._is_over(batch, run)}
-        # A run that was seen to have ended is not busy, though the answer to what ended it is on its way.
-        wanted = [run for run in runs if run.id not in busy or (run.is_final and busy[run.id] in (CANCEL, PAUSE))]
+        busy = {run.id: batch.verb for batch in self._batches for run in runs if self._is_busy(batch, run)}
+        wanted = [run for run in runs if run.id not in busy]
         if not wanted:
             for run in runs[:1]:
                 self._say(f"{run.name}: {busy[run.id].doing} Wait until that has ended", "warning")
