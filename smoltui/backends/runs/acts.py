@@ -37,9 +37,12 @@ class _Batch:
     """Id → why."""
     reached: set[str] = field(default_factory=set)
     """Ids of the runs of `done`, as they were before."""
+    superseded: set[str] = field(default_factory=set)
+    """Ids of runs that had ended, and of which something else was asked, before the answer came: it is out of date."""
 
     def standing(self, words: str = "") -> Standing:
-        left = [run for run in self.runs if run.id not in self.reached and run.id not in self.failed]
+        over = self.reached | self.superseded | set(self.failed)
+        left = [run for run in self.runs if run.id not in over]
         waiting = tuple(_shown(run) for run in left if run.id not in self.asked)
         asked = tuple(_shown(run) for run in left if run.id in self.asked)
         return Standing(self.verb, len(self.done), len(self.runs), waiting, asked, words)
@@ -78,7 +81,9 @@ class Acts:
     @staticmethod
     def _is_busy(batch: _Batch, run: Run) -> bool:
         """Whether the act on this run is under way. One that is to end it is over once the run has ended."""
-        if run.id in batch.reached or run.id in batch.failed or (run.is_final and batch.verb in (CANCEL, PAUSE)):
+        if run.id in batch.reached | batch.superseded or run.id in batch.failed:
+            return False
+        if run.is_final and batch.verb in (CANCEL, PAUSE):
             return False
         return any(one.id == run.id for one in batch.runs)
 
@@ -125,6 +130,8 @@ class Acts:
             return
         for run in wanted:
             self._failed.pop(run.id, None)
+            for earlier in self._batches:
+                earlier.superseded.add(run.id)
         batch = _Batch(verb, wanted)
         self._batches.append(batch)
         self._changed()
@@ -139,10 +146,14 @@ class Acts:
                 try:
                     found = await act(run)
                 except SmoltuiError as error:
+                    if run.id in batch.superseded:
+                        return
                     batch.failed[run.id] = error.message
                     words = f"not {batch.verb.done}: {error.message}"
                     self._failed[run.id] = Mark(f"✗ {batch.verb.name}", words, failed=True)
                 else:
+                    if run.id in batch.superseded:
+                        return
                     batch.reached.add(run.id)
                     batch.done.append(found)
                     if batch.verb in (CANCEL, PAUSE) and not found.is_final:
