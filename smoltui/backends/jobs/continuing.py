@@ -13,7 +13,6 @@ from dataclasses import replace
 from functools import partial
 
 from smoltui.backends.jobs import records as job_records
-from smoltui.backends.pairs.curated import curated_spec
 from smoltui.backends.runs.spec import new_label
 from smoltui.backends.runs.token_check import refuse_tokens
 from smoltui.backends.system.threads import in_thread
@@ -103,6 +102,8 @@ class Continuing(ABC):
             InputError: it has not ended, is complete, was not submitted from here, or kept no checkpoint.
             Else as `submit`.
         """
+        from smoltui.backends.pairs.curated import curated_spec  # reads sets of pairs: not for a list of runs
+
         run = await self.whole(run_id)
         spec = await self._resumable_spec(run)
         label = new_label()

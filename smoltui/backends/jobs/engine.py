@@ -28,7 +28,6 @@ from smoltui.backends.jobs.settling import LAST_LINES, recorded_runs, settled
 from smoltui.backends.jobs.shipment import shipment
 from smoltui.backends.jobs.stats import follow_stats
 from smoltui.backends.jobs.watching import JobLog, Watch
-from smoltui.backends.pairs.curated import curated_spec
 from smoltui.backends.runs.engine import Engine
 from smoltui.backends.runs.script_stages import stages_as_text
 from smoltui.backends.runs.token_check import refuse_tokens
@@ -322,6 +321,8 @@ class HubEngine(Continuing, Engine):
             InputError: it had secrets whose values are never revealed, or it cannot be started again.
             Else as `submit` and `get`.
         """
+        from smoltui.backends.pairs.curated import curated_spec
+
         job = await self.job(run_id)
         bare = str(id_of(job))
         record = await in_thread(lambda: job_records.read(bare))

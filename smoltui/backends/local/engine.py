@@ -24,7 +24,7 @@ from smoltui.backends.local.following import follow_log
 from smoltui.backends.local.launch import launch, lock_output, training_command, with_processes, write_inputs
 from smoltui.backends.local.log import RunLog
 from smoltui.backends.local.place import HERE
-from smoltui.backends.local.records import BadRecordError, read_records, readable, unreadable
+from smoltui.backends.local.records import BadRecordError, read_spec, readable, unreadable
 from smoltui.backends.local.state import START_SECONDS, alive, newest_of, no_such_run, present, trains
 from smoltui.backends.local.tickets import waits_for
 from smoltui.backends.machine.interpreter import interpreter
@@ -362,10 +362,9 @@ class LocalEngine(Engine):
 
     def _fresh_log(self, run_id: str) -> RunLog:
         folder = run_store.run_dir(run_id)
-        found = read_records(folder)
-        if found is None:
+        spec = read_spec(folder)
+        if spec is None:
             raise no_such_run(run_id)
-        spec = found.spec
         run = Run(
             id=run_id,
             engine=self.name,

@@ -117,11 +117,14 @@ class RunLog:
         if progress and progress[-1] >= floor and (last := event_at(data, progress[-1])) is not None:
             self._take(last, place)
         newest: dict[str, float] = {}
+        step = self.run.step
         for at in metrics[-LAST_LINES:]:
             if isinstance(said := event_at(data, at), events.Metrics):
                 newest |= said.values
                 if at >= floor:
-                    self._take(said, place)
+                    step = max(step, said.step)
+        if step > self.run.step:
+            self.run = replace(self.run, step=step)
         if metrics:  # older values are still the newest only if no line in between was skipped
             whole = start == begin and len(metrics) <= LAST_LINES
             self.history.lasts = {**(self.history.lasts if whole else {}), **newest}

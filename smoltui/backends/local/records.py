@@ -127,10 +127,15 @@ def read_records(folder: Path) -> Records | None:
     Raises:
         BadRecordError: one of them cannot be read, or has a value of the wrong type.
     """
-    spec = _read(folder, "spec.json", _SPEC)
+    spec = read_spec(folder)
     if spec is None:
         return None
     return Records(spec, _read(folder, "launch.json", _LAUNCH) or {}, _read(folder, "status.json", _STATUS))
+
+
+def read_spec(folder: Path) -> dict[str, Any] | None:
+    """What a run was started with; None for a folder without a run. Raises as `read_records`, for `spec.json` alone."""
+    return _read(folder, "spec.json", _SPEC)
 
 
 def _read(folder: Path, name: str, kinds: Mapping[str, Check]) -> dict[str, Any] | None:
