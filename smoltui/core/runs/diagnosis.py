@@ -248,7 +248,7 @@ def _nan(error: str, about: Circumstances, at: str) -> Diagnosis:
 def _access(error: str, about: Circumstances, at: str) -> Diagnosis:
     return Diagnosis(
         Kind.ACCESS,
-        f"A model or data set is missing, gated or private for this token: {error.rstrip('.')}",
+        f"A model or data set is missing, private or gated for this account: {error.rstrip('.')}",
         "Check its name, accept its terms on the Hub, or use a token that may read it; then run it again (R).",
     )
 

@@ -8,6 +8,7 @@ from smoltui.core.guide.ends import Cause, cause_of
 from smoltui.core.runs import events
 from smoltui.core.runs.diagnosis import Circumstances, Kind, diagnose
 from smoltui.core.runs.symptoms import Symptoms
+from smoltui.safe_text import redact
 
 EXIT_1 = "Job failed with exit code: 1. Reason: Error"
 OOM_KILLED = "Job failed with exit code: 137. Reason: OOMKilled"
@@ -81,7 +82,7 @@ def symptoms_of(*lines: str) -> Symptoms:
             Kind.PUSH,
             "The Hub refused the push",
         ),
-        (EXIT_1, [*TRACEBACK, "errors.GatedRepoError: 401 Client Error."], Kind.ACCESS, "gated"),
+        (EXIT_1, [*TRACEBACK, "huggingface_hub.errors.GatedRepoError: 401 Client Error."], Kind.ACCESS, "gated"),
         (EXIT_1, [*TRACEBACK, "RuntimeError: probability tensor contains either inf, nan"], Kind.NAN, "became NaN"),
         (
             "Job failed with exit code: 3",
@@ -103,6 +104,7 @@ def test_each_end_has_a_sentence_and_a_next_step(said: str, lines: list[str], ki
     found = diagnose(symptoms_of(*lines), Circumstances("6a77", said, 10_800, 10_800))
     assert (found.kind, cause in found.cause) == (kind, True), found.cause
     assert found.hint and "\n" not in found.cause and len(found.cause) < 500
+    assert redact(found.cause) == found.cause, "our own words must not look like the name of a secret"
 
 
 def test_the_first_error_counts_and_only_of_the_last_attempt() -> None:
