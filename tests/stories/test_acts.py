@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from smoltui.app import SmoltuiApp
-from smoltui.backends.jobs import pending, watching
+from smoltui.backends.jobs import ends, pending, watching
 from smoltui.backends.jobs import submit as hub_submit
 from smoltui.backends.jobs.engine import HubEngine
 from smoltui.backends.project.new_project import create_project
@@ -77,6 +77,7 @@ async def test_ten_jobs_are_canceled_and_i_leave(
         await pilot.press("n")
     printed = " ".join(capsys.readouterr().err.split())
     assert printed.startswith("10 runs may continue, the answer did not come: job0012, ") and "smoltui ps" in printed
+    assert sum("canceled_at" in end for end in ends.read_all().values()) == 10, "the Hub may still do as it was asked"
 
 
 async def test_a_cancel_that_fails_keeps_its_mark(app: SmoltuiApp, server: LocalHub, wait_until: Wait) -> None:
@@ -91,6 +92,18 @@ async def test_a_cancel_that_fails_keeps_its_mark(app: SmoltuiApp, server: Local
         assert good.stage == "CANCELED"
         await pilot.press("k", "X", "y")
         await wait_until(lambda: bad.stage == "CANCELED" and "✗ cancel" not in seen(app, "RunList"))
+
+
+async def test_why_a_job_failed_is_readable_in_a_small_terminal(
+    app: SmoltuiApp, server: LocalHub, wait_until: Wait
+) -> None:
+    """At 80x24, the whole reason and the whole next step are there, in two lines each."""
+    lines = ["torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB."]
+    server.add(lines, stage="ERROR")
+    async with app.run_test(size=(80, 24)):
+        await wait_until(lambda: "which asked for 2.00 GiB more" in seen(app, "#run-head"))
+        head = " ".join(seen(app, "#run-head").split())
+        assert "Lower per_device_train_batch_size or max_length" in head and "then run it again (R). Reading" in head
 
 
 async def test_a_second_start_is_asked(

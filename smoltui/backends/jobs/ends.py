@@ -16,6 +16,7 @@ from typing import Any
 from smoltui.backends.system.data_folder import home, private_folder, read_json, write_json
 from smoltui.core.foreign.server_values import text_in
 from smoltui.core.runs.diagnosis import Circumstances, diagnose, progress_words
+from smoltui.core.runs.next_words import run_again
 from smoltui.core.runs.run import Run, Stage
 from smoltui.core.runs.symptoms import Symptoms
 
@@ -48,13 +49,18 @@ def _keep(run_id: str, **values: object) -> None:
 
 
 def note_cancel(run_id: str) -> None:
-    """Notes that a Job was canceled from this machine. Blocks."""
+    """Notes that this machine asks for the end of a Job. Blocks."""
     _keep(run_id, canceled_at=time.time())
+
+
+def forget_cancel(run_id: str) -> None:
+    """Notes that the Hub refused to end a Job for this machine. Blocks."""
+    _keep(run_id, canceled_at=None)
 
 
 def note_end(run: Run, symptoms: Symptoms) -> Run:
     """Stores why a Job ended, and returns it with that. Blocks."""
-    known = explained(run, symptoms, canceled_here="canceled_at" in read_all().get(run.id, {}))
+    known = explained(run, symptoms, canceled_here=bool(read_all().get(run.id, {}).get("canceled_at")))
     _keep(run.id, stage=run.stage, message=known.message, hint=known.hint, step=symptoms.step, steps=symptoms.max_steps)
     return known
 
@@ -85,8 +91,7 @@ def explained(run: Run, symptoms: Symptoms, *, canceled_here: bool) -> Run:
         who = "Canceled by you" if canceled_here else "Canceled, not from this machine"
         before = "" if run.started_at is not None else " before it started"
         said = f" ({run.message})" if run.message and not run.message.startswith("Canceled") else ""
-        hint = f"Run it again: R in the Runs room, or smoltui rerun {run.id}"
-        return replace(run, message=f"{who}{before or at}{said}", hint=hint)
+        return replace(run, message=f"{who}{before or at}{said}", hint=run_again(run.id))
     if run.stage != Stage.ERROR:
         return run
     about = Circumstances(

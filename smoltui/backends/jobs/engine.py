@@ -271,15 +271,17 @@ class HubEngine(Continuing, Engine):
                 return await self.whole(run_id)
             current, namespace = run.id, run.namespace or ""
         doing, told = f"cancel the Job {safe_line(current, 60)}", None
+        # Before the request: its answer may be lost, or come after this process has ended.
+        await in_thread(lambda: ends.note_cancel(current))
         async with hub.session(doing) as session:
             try:
                 told = await session.send("POST", hub.jobs_path(namespace, current, "cancel"), doing=doing)
-            except ServiceError:
+            except ServiceError as error:
                 # It may have ended meanwhile, for which the Hub reports a conflict; its stage decides.
                 if not (await self._run(current)).is_final:
+                    if not hub_acts.may_have_worked(error):
+                        await in_thread(lambda: ends.forget_cancel(current))
                     raise
-            else:
-                await in_thread(lambda: ends.note_cancel(current))
         run = await self._after_cancel(current, namespace, told)
         for seconds in CANCEL_WAITS:
             if run.is_final:

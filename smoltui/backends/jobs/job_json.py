@@ -19,6 +19,7 @@ from smoltui.core.foreign.server_values import (
     text_in,
     truth_in,
 )
+from smoltui.core.runs.next_words import see_log
 from smoltui.core.runs.run import FINAL, Run, Stage
 from smoltui.core.runs.scheduled import ScheduledJob
 from smoltui.errors import InputError
@@ -103,7 +104,7 @@ def _next_step(message: str, job_id: str) -> str:
         return "Use a flavor with more memory, or lower per_device_train_batch_size or max_length."
     if "timeout" in said or "timed out" in said:
         return "Raise the timeout: --timeout, or jobs.timeout in smoltui.toml."
-    return f"See the log: smoltui logs {job_id}"
+    return see_log(job_id)
 
 
 def clean(value: object, secrets: tuple[str, ...] = ()) -> Any:

@@ -100,7 +100,8 @@ class Followed:
         elif isinstance(event, events.StageChanged) and self.run.is_final:
             known = self._monitor.runs.get(self.run.id)
             if known is not None:  # for a resumed run, the log also has earlier starts
-                self.run = replace(self.run, hint=known.hint or self.run.hint, started_at=known.started_at)
+                hint = event.hint or known.hint or self.run.hint
+                self.run = replace(self.run, hint=hint, started_at=known.started_at)
         if now - self._told_at > TELL_SECONDS or self.run.is_final:
             self._told_at = now
             self._monitor.learn(self.run)
@@ -420,6 +421,8 @@ class RunMonitor:
                     finished_at=learnt.finished_at,
                 )
                 self._note_end(new, known)
+            elif known.stage == learnt.stage and learnt.is_final and not self.engine_of(learnt).place.on_disk:
+                new = replace(new, message=learnt.message or new.message, hint=learnt.hint or new.hint)  # from its log
             self.take_run(new)
 
     def _note_end(self, run: Run, before: Run | None) -> None:

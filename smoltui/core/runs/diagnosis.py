@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from smoltui.core.runs.next_words import run_again, see_log
 from smoltui.core.runs.pace import as_time
 from smoltui.core.runs.symptoms import Symptoms, last_words
 
@@ -134,7 +135,7 @@ def _by_service(symptoms: Symptoms, about: Circumstances, at: str) -> Diagnosis 
         return Diagnosis(
             Kind.PREEMPTED,
             f"The platform took the machine away{at} ({_first_sentence(said)})",
-            f"Run it again: R in the Runs room, or smoltui rerun {about.run_id}",
+            run_again(about.run_id),
         )
     if _IMAGE.search(said):
         return Diagnosis(
@@ -155,7 +156,7 @@ def _by_report(symptoms: Symptoms, about: Circumstances, at: str) -> Diagnosis |
     if (failed := symptoms.failed) is None:
         return None
     known = _named(failed.cause, about, at)
-    hint = failed.hint or (known.hint if known else _see(about))
+    hint = failed.hint or (known.hint if known else see_log(about.run_id))
     return Diagnosis(known.kind if known else Kind.REPORTED, failed.cause or "The script failed", hint)
 
 
@@ -164,7 +165,7 @@ def _by_error(symptoms: Symptoms, about: Circumstances, at: str) -> Diagnosis | 
         return None
     if (known := _named(error, about, at)) is not None:
         return known
-    return Diagnosis(Kind.EXCEPTION, f"{error.rstrip('.')}{at}", _see(about))
+    return Diagnosis(Kind.EXCEPTION, f"{error.rstrip('.')}{at}", see_log(about.run_id))
 
 
 def _named(error: str, about: Circumstances, at: str) -> Diagnosis | None:
@@ -257,7 +258,7 @@ def _network(error: str, about: Circumstances, at: str) -> Diagnosis:
     return Diagnosis(
         Kind.NETWORK,
         f"A server could not be reached{at}: {error.rstrip('.')}",
-        f"Run it again: R in the Runs room, or smoltui rerun {about.run_id}",
+        run_again(about.run_id),
     )
 
 
@@ -284,12 +285,12 @@ def _unexplained(symptoms: Symptoms, about: Circumstances, at: str) -> Diagnosis
             return Diagnosis(Kind.MAIN_MEMORY, what, f"{_MORE_MEMORY}; then run it again (R).")
         case 143:
             what = f"Stopped by the platform (exit code 143){at}{last}"
-            return Diagnosis(Kind.PREEMPTED, what, f"Run it again: smoltui rerun {about.run_id}, or R.")
+            return Diagnosis(Kind.PREEMPTED, what, run_again(about.run_id))
         case int(number):
-            return Diagnosis(Kind.EXIT, f"Exited with code {number}{at}{last}", _see(about))
+            return Diagnosis(Kind.EXIT, f"Exited with code {number}{at}{last}", see_log(about.run_id))
         case _:
             said = _first_sentence(about.said) or "Failed, and its service does not say why"
-            return Diagnosis(Kind.EXIT, f"{said}{at}{last}", _see(about))
+            return Diagnosis(Kind.EXIT, f"{said}{at}{last}", see_log(about.run_id))
 
 
 def _said_of(symptoms: Symptoms) -> str:
@@ -304,10 +305,6 @@ def _longer(symptoms: Symptoms, about: Circumstances) -> str:
         needed = max(needed if symptoms.step < 2 else 0.0, about.seconds * symptoms.max_steps / symptoms.step * 1.2)
     hours = max(1, -(-int(needed) // 3600))
     return f"smoltui rerun {about.run_id} --timeout {hours}h"
-
-
-def _see(about: Circumstances) -> str:
-    return f"See the log: v in the Runs room, or smoltui logs {about.run_id}"
 
 
 def _first_sentence(text: str) -> str:

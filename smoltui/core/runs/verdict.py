@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from smoltui.core.runs.cost import usd
 from smoltui.core.runs.health import health_line
+from smoltui.core.runs.next_words import continue_it, run_again, see_log
 from smoltui.core.runs.run import Run, Stage
 
 _PUSHES = re.compile(r"^push_to_hub:\s*(?:true|yes|on)\b", re.IGNORECASE | re.MULTILINE)
@@ -110,7 +111,7 @@ def _has_volume(run: Run) -> bool:
 
 def _default_next(run: Run) -> str:
     if run.resumable:
-        return f"Continue it: x in the Runs room, or smoltui resume {run.id}"
+        return continue_it(run.id)
     if run.stage == Stage.CANCELED:
-        return f"Run it again: R in the Runs room, or smoltui rerun {run.id}"
-    return f"See the log: v in the Runs room, or smoltui logs {run.id}"
+        return run_again(run.id)
+    return see_log(run.id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import aclosing
+from dataclasses import replace
 
 from rich.style import Style
 from rich.text import Text
@@ -17,6 +18,7 @@ from smoltui.backends.system.paths import shown_path
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.runs import events
 from smoltui.core.runs.acts import Mark
+from smoltui.core.runs.next_words import key_in
 from smoltui.core.runs.pace import Pace, as_span, as_time
 from smoltui.core.runs.panels import said_share
 from smoltui.core.runs.run import Run, Stage, expected_seconds
@@ -24,8 +26,9 @@ from smoltui.core.runs.tracker import tracker_link
 from smoltui.core.runs.wording import PHASES, in_words
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe_line
-from smoltui.screens.runs.charting import Charting
+from smoltui.screens.runs.charting import TINY, Charting
 from smoltui.screens.runs.columns import STAGE_STYLES
+from smoltui.screens.runs.head_lines import in_lines
 from smoltui.screens.runs.log_tail import LogTail
 from smoltui.screens.runs.log_view import LogView
 from smoltui.screens.runs.reading_line import ReadingLine
@@ -40,6 +43,12 @@ MOST_WAITING = 20_000
 """Maximum number of lines waiting to be added to the log."""
 BATCH_SECONDS = 0.1
 """New lines are drawn at most ten times a second."""
+MOST_LINES = 2
+"""Lines for why a run ended, and as many for what is next."""
+MOST_REASON = 300
+"""Characters of why a run ended."""
+WHOLE_ID = 98
+"""Cells from which the whole id of a run is shown: a Job's has 24 letters, and the list has the first eight."""
 KEY_SECONDS = 0.05
 """Time in which a key takes effect on the screen."""
 SETTLE_SECONDS = 0.15
@@ -182,11 +191,11 @@ class Following(Charting, ReadingLine):
         if run is None or known is None:
             self._head_shown = None
             head.update(self._start_lines(), layout=False)
+            head.styles.height = None
             return
         second = self.query_one(LogView).status if self.view == "log" else self._standing(known, run, width)
-        lines = [self._identity(known, run), second]
-        for line in lines:
-            line.truncate(width, overflow="ellipsis")
+        most = MOST_LINES if known.is_final and self.size.height >= TINY else 1
+        lines = self._identity_lines(known, run, width, most) + in_lines(second, width, most)
         lines += self.reading_lines(width)
         offered = tuple(self.check_action(action, ()) for action in ("cancel", "ask_models", "pause", "rerun"))
         if offered != self._offered:
@@ -196,6 +205,7 @@ class Following(Charting, ReadingLine):
         if text != self._head_shown:
             self._head_shown = text
             head.update(text, layout=False)
+            head.styles.height = len(lines)
 
     def _start_lines(self) -> Text:
         """The lines about the row of a run that is being started, or could not be; empty on any other row."""
@@ -209,10 +219,20 @@ class Following(Charting, ReadingLine):
             text.append(f"\n{safe_line(redact(row.message or ''), 300)}  ").append("X removes this row", "dim")
         return text
 
-    def _identity(self, known: Run, run: Run) -> Text:
-        """The first line: name, stage, phase, cost, warnings, and why it is in this stage."""
+    def _identity_lines(self, known: Run, run: Run, width: int, most: int) -> list[Text]:
+        """The first line; why a run ended has lines of its own, at most so many, if there is no room for it there."""
+        line = self._identity(known, run, width)
+        if most == 1 or line.cell_len <= width:
+            return in_lines(line, width, 1)
+        reason = Text(safe_line(redact(known.message or ""), MOST_REASON), "yellow")
+        short = self._identity(replace(known, message=None), run, width)
+        return [*in_lines(short, width, 1), *(in_lines(reason, width, most) if reason else [])]
+
+    def _identity(self, known: Run, run: Run, width: int) -> Text:
+        """Name, stage, phase, cost, warnings, and why it is in this stage."""
         line = Text(no_wrap=True, overflow="ellipsis")
-        line.append(safe_line(run.name, 30), "bold").append(f"  {run.id}  ", "dim")
+        shown_id = run.id if width >= WHOLE_ID else run.id[:8]
+        line.append(safe_line(run.name, 30), "bold").append(f"  {shown_id}  ", "dim")
         line.append(safe_line(known.stage, 20), STAGE_STYLES.get(known.stage, ""))
         if (mark := self.workspace.acts.mark(known)) is not None:
             line.append(f"  {mark.short}", _mark_style(mark)).append(f" {safe_line(redact(mark.words), 200)}".rstrip())
@@ -280,7 +300,8 @@ class Following(Charting, ReadingLine):
             text.append(following, "bold")
             verdict = self.workspace.monitor.verdict(known)
             if verdict is not None:
-                text.append(f"  {safe_line(redact(verdict.next), 300)}", "dim")
+                if f" {key_in(verdict.next)} to " not in following:
+                    text.append(f"  {safe_line(redact(verdict.next), 300)}", "dim")
                 if verdict.survived:
                     text.append(f"  {safe_line(redact(verdict.survived), 200)}", "dim")
         return text

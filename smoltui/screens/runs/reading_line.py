@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from functools import partial
 
-from rich.console import Console
 from rich.text import Text
 from textual import work
 
@@ -13,6 +12,7 @@ from smoltui.backends.system.threads import in_thread
 from smoltui.core.runs.reading import PairFacts, Reading, Verdict, read, view_of
 from smoltui.core.runs.run import Run
 from smoltui.screens.runs.base import RunsBase
+from smoltui.screens.runs.head_lines import in_lines
 from smoltui.scripts.curve_view import CurveView
 
 EVERY_SECONDS = 1.0
@@ -89,13 +89,7 @@ class ReadingLine(RunsBase):
             return [Text()] * height
         text = reading_text(self.reading, short=height == 1)
         text.append("  (enter explains)", "dim")
-        lines = list(text.wrap(Console(width=width), width)) if height > 1 else [text]
-        if len(lines) > height:
-            rest = Text(" ").join(lines[height - 1 :])
-            lines = [*lines[: height - 1], rest]
-        for line in lines:
-            line.no_wrap = True
-            line.truncate(width, overflow="ellipsis")
+        lines = in_lines(text, width, height)
         return lines + [Text()] * (height - len(lines))
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from smoltui.core.runs.next_words import continue_it, key_in, run_again, see_log
 from smoltui.core.runs.run import Run, Stage
 from smoltui.core.runs.verdict import verdict_of
 from smoltui.scripts.curve_remarks import Level, Remark
@@ -44,3 +45,9 @@ def test_one_line_and_a_next_step() -> None:
     assert verdict_of(Run("r", "hub", "r", Stage.RUNNING)) is None
     canceled = verdict_of(Run("r", "hub", "r", Stage.CANCELED, flavor="l4x1"))
     assert canceled is not None and "smoltui rerun r" in canceled.next
+
+
+def test_the_key_of_a_next_step() -> None:
+    """The Runs room names the key itself, and then leaves out a next step that says no more."""
+    assert [key_in(words("6a77")) for words in (run_again, continue_it, see_log)] == ["R", "x", "v"]
+    assert key_in("Lower learning_rate; then run it again (R).") is None

@@ -1,0 +1,25 @@
+"""The three next steps that every end has: run it again, continue it, look at the log; as a key and as a command."""
+
+from __future__ import annotations
+
+_AGAIN, _CONTINUE, _LOG = "Run it again: R", "Continue it: x", "See the log: v"
+
+
+def run_again(run_id: str) -> str:
+    """How to run a run again."""
+    return f"{_AGAIN} in the Runs room, or smoltui rerun {run_id}"
+
+
+def continue_it(run_id: str) -> str:
+    """How to continue a run from its checkpoint."""
+    return f"{_CONTINUE} in the Runs room, or smoltui resume {run_id}"
+
+
+def see_log(run_id: str) -> str:
+    """Where the log of a run is shown."""
+    return f"{_LOG} in the Runs room, or smoltui logs {run_id}"
+
+
+def key_in(words: str) -> str | None:
+    """The key of the Runs room in a next step, if it is one of these; None for any other."""
+    return next((start[-1] for start in (_AGAIN, _CONTINUE, _LOG) if words.startswith(start)), None)
