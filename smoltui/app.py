@@ -298,7 +298,9 @@ class SmoltuiApp(KeyedApp[int], ThemedApp[int]):
         yield from super().get_system_commands(screen)
 
     def quit_app(self) -> None:
-        """Exits; in the middle of acts on runs, asks first."""
+        """Exits; asks first in the middle of acts on runs, and if something was typed that is not saved."""
+        if self.workspace.asks_before_leaving is not None and self.workspace.asks_before_leaving():
+            return
         if not self.workspace.unfinished_acts:
             self.exit()
             return

@@ -68,7 +68,8 @@ class KeyedApp(WireApp[ReturnType], Generic[ReturnType]):
         if self.screen.selections and key not in KEEP_SELECTION:
             self.screen.clear_selection()
         if priority:
-            return await super()._check_bindings(key, priority)
+            taken = key in getattr(self.focused, "TAKES", ())
+            return not taken and await super()._check_bindings(key, priority)
         first, self._first = self._first, ""
         if first and await super()._check_bindings(first + key):
             return True
@@ -148,6 +149,9 @@ class KeyedApp(WireApp[ReturnType], Generic[ReturnType]):
 
         if not (isinstance(self.screen, Room) and self.screen.close_view()):
             self.quit_app()
+
+    async def action_quit(self) -> None:
+        self.quit_app()
 
     def quit_app(self) -> None:
         """Exits the app."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
@@ -96,6 +96,8 @@ class Workspace(AtRest):
         self._services = services
         self._shell = shell
         self._acts: Acts | None = None
+        self.asks_before_leaving: Callable[[], bool] | None = None
+        """Asks a person who wants to quit what becomes of something that is not saved, if there is any."""
 
     @cached_property
     def monitor(self) -> RunMonitor:

@@ -83,9 +83,11 @@ class KeyBar(Static):
             for one in found
             if one.action.bar and one.keys
         ]
-        commands = Shown(":", "Commands", True, "command_palette", app)
+        types = screen.focused is not None and screen.focused.check_consume_key("question_mark", "?")
+        commands = Shown("ctrl+p" if types else ":", "Commands", True, "command_palette", app)
         own = [one for one in shown if one.node is app]
-        rest, last = [one for one in shown if one.node is not app], Shown("?", "Help", True, "help", app)
+        help = Shown("F1" if types else "?", "Help", True, "help", app)
+        rest, last = [one for one in shown if one.node is not app], help
         room = self.size.width - sum(one.width for one in own) - last.width + 1
         while room > 0 and rest and sum(one.width for one in rest) > room:
             rest.remove(next((one for one in reversed(rest) if not one.enabled), rest[-1]))

@@ -164,7 +164,7 @@ async def test_a_broken_file_is_reported_with_its_line_and_can_be_fixed(
     monkeypatch.setattr(app, "suspend", suspended)
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_until(lambda: "this key is already on line" in seen(app, "#recipe-nothing"))
-        assert "Press e to open the file in your editor" in seen(app)
+        assert "Press i to edit the file here, e to open it in your editor" in seen(app)
         await pilot.press("enter", "space", "d")
         await pilot.press("e")
         await wait_until(lambda: "16 pairs per step · 20 steps" in seen(app, "#below"))
@@ -424,3 +424,23 @@ async def test_the_settings_are_fields_too(project: Project, wait_until: Wait, s
         await pilot.press("v")
         await wait_until(lambda: "Checks for" in seen(app, "#checks-head"))
         await wait_until(lambda: "64 pairs per step" in seen(app, "#totals"))
+
+
+async def test_i_see_what_differs_from_the_preset_and_put_it_back(project: Project, wait_until: Wait) -> None:
+    """A sign each for TRL's default and for the preset that the project was made from; `D` puts one or all back."""
+    before = project.recipe_path.read_bytes()
+    app = opened(project)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(app, wait_until)
+        await wait_until(lambda: "·  Compute in bf16" in seen(app))
+        await pilot.press("slash", *"beta", "enter", "enter", "ctrl+u", *"0.3", "enter")
+        await wait_until(lambda: "●◆ Beta" in seen(app))
+        assert "● TRL: 0.1  ◆ course-jobs: 0.1" in seen(app, "#about")
+        await pilot.press("D")
+        await wait_until(lambda: "P  all fields to the preset course-jobs" in seen(app))
+        await pilot.press("p")
+        await wait_until(lambda: project.recipe_path.read_bytes() == before)
+        await pilot.press("v")
+        await wait_until(lambda: "course-jobs" in seen(app, "#fields"))
+        await pilot.press("slash", *"run.preset", "enter", "enter", "ctrl+u", *"mine", "enter")
+        await wait_until(lambda: "There is no preset called mine" in seen(app, "#checks"))

@@ -118,6 +118,11 @@ def load_settings(project: Project) -> SettingsFile:
         return SettingsFile({}, "", NO_FILE)
     except OSError as error:
         raise RecipeError(f"{FILE_NAME} cannot be read: {error.strerror}") from error
+    return settings_of(project, data)
+
+
+def settings_of(project: Project, data: bytes) -> SettingsFile:
+    """The settings in the content of a file. Raises as `load_settings`."""
     return SettingsFile(_decoded(project, data), data.decode("utf-8"), digest(data))
 
 

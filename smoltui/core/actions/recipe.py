@@ -15,10 +15,12 @@ ROOM = Place(
         Action("view", "v", "view", "Switch between recipe.yaml and smoltui.toml", SEE, bar="Settings"),
         Action("pane", "tab", "pane", "Move between the fields and the checks", MOVE, bar="Checks"),
         Action("default", "d", "default", "Delete the line, so that the default applies", DO),
+        Action("reset", "D", "reset", "Reset: the field or all, to the preset or the defaults", DO),
         Action("where", "o", "target", "Switch between this machine and Jobs", DO, bar="Here/Jobs", means="open"),
         Action("compare", "V", "compare", "Compare with TRL's defaults, a preset, a run or a file", SEE, means="views"),
         Action("sweep", "asterisk", "sweep", "Sweep: train with several values, and compare the runs", DO),
         Action("export", "E", "export", "Export a script or a command", PROJECT),
+        Action("text", "i", "text", "Edit the file as text, with the same checks", DO, bar="Text", means="write"),
         Action("editor", "e", "editor", "Open the file in your editor", PROJECT),
         Action("find", "slash", "find", "Find a field", SEE, bar="Find"),
         Action("mark", "space", "cycle", "Next value, or list of choices", DO),
@@ -47,6 +49,25 @@ CHECKS = Place(
     "Checks",
     (*moves("move({})", "move({})", "move({})", size=5, what="check"),),
     inside="recipe",
+)
+TEXT_EDITOR = Place(
+    "text-editor",
+    "A file as text",
+    (
+        Action("save", "ctrl+s", "save", "Save the file", DO, bar="Save"),
+        Action("problem", "f8", "problem", "Go to the next line with a problem", MOVE, bar="Next problem"),
+        Action("back", "escape", "back", "Close; asks if something is not saved", MOVE, bar="Close"),
+    ),
+    inside="dialog",
+)
+TEXT = Place(
+    "text",
+    "Text of a file",
+    (
+        Action("undo", "ctrl+z", "undo", "Undo what was typed", DO, bar="Undo"),
+        Action("redo", "ctrl+y,ctrl+r", "redo", "Redo what was undone", DO),
+    ),
+    inside="text-editor",
 )
 DIFFERENCES = Place(
     "differences",
@@ -105,4 +126,4 @@ START = Place(
     ),
     inside="dialog",
 )
-PLACES = (ROOM, FIELDS, CHECKS, DIFFERENCES, SWEEP, PICKER, START)
+PLACES = (ROOM, FIELDS, CHECKS, TEXT_EDITOR, TEXT, DIFFERENCES, SWEEP, PICKER, START)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,13 @@ from smoltui.safe_text import redact, safe_line
 
 OWN = ("output_dir", "run_name", "project", "hub_model_id", "resume_from_checkpoint", "trackio_space_id")
 """Keys that belong to a project; taking over everything leaves them alone."""
+
+
+WHAT = (
+    *("model_name_or_path", "model_revision", "datasets", "dataset_name", "dataset_config"),
+    *("dataset_train_split", "dataset_test_split"),
+)
+"""Keys that say what is trained, and on which pairs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +50,17 @@ def differences(here: Mapping[str, Any], there: Mapping[str, Any]) -> list[Diffe
     return [one for one in made if not _alike(_applies(one.key, one.here), _applies(one.key, one.there))]
 
 
-def take_all(found: list[Difference]) -> Fix:
+def differing(here: Mapping[str, Any], there: Mapping[str, Any]) -> frozenset[str]:
+    """The keys whose values differ."""
+    keys = dict.fromkeys([*here, *there])
+    return frozenset(
+        key for key in keys if not _alike(_applies(key, here.get(key, ABSENT)), _applies(key, there.get(key, ABSENT)))
+    )
+
+
+def take_all(found: list[Difference], keep: Sequence[str] = OWN) -> Fix:
     """Takes over every value but those that belong to a project, such as its output folder."""
-    return Fix(recipe={one.key: one.there for one in found if one.key not in OWN})
+    return Fix(recipe={one.key: one.there for one in found if one.key not in keep})
 
 
 def _applies(key: str, value: Any) -> Any:

@@ -118,6 +118,7 @@ class SettingField:
 
 def _fields() -> Iterator[SettingField]:
     yield SettingField("run.on", "text", "")
+    yield SettingField("run.preset", "text", "")
     for name, cls in _TABLES:
         yield from _of(cls, f"{name}.")
         if name == "watch":

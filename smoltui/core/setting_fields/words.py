@@ -19,6 +19,7 @@ GROUPS: tuple[tuple[str, str], ...] = (
 
 WORDS: Mapping[str, str] = {
     "run.on": "where `train` runs: `local`, `slurm` or `hub`",
+    "run.preset": "preset that Recipe compares with: `◆` marks what differs, `D` restores it",
     "jobs.flavor": "hardware of a Job",
     "jobs.timeout": "time limit of a Job: a number and one of s, m, h, d",
     "jobs.namespace": "user or organization that owns and pays for the Job",

@@ -135,6 +135,8 @@ class Settings:
 
     on: str = ""
     """Default engine of `train`; empty for the first one (`backends/services.py`), this machine."""
+    preset: str = ""
+    """Preset that the project was made from, with which Recipe compares; empty: none."""
     jobs: JobSettings = JobSettings()
     local: LocalSettings = LocalSettings()
     pairs: str = ""
@@ -192,10 +194,11 @@ def parse_settings(data: Mapping[str, Any]) -> Settings:
     _refuse_huge(data)
     _only(data, {"run", "jobs", "local", "pairs", "evaluation", "judge", "watch", "submit", "slurm"}, "")
     run, pairs = _table(data, "run"), _table(data, "pairs")
-    _only(run, {"on"}, "run.")
+    _only(run, {"on", "preset"}, "run.")
     _only(pairs, {"source", "columns", "show", *(item.name for item in fields(How))}, "pairs.")
     return Settings(
         on=_text(run, "run.on", "an engine's name"),
+        preset=_text(run, "run.preset", "a preset's name"),
         jobs=_jobs(_table(data, "jobs")),
         local=_local(_table(data, "local")),
         pairs=_text(pairs, "pairs.source", "a path or Hub id"),

@@ -130,7 +130,7 @@ class RecipeBase(Room):
         recalled = self._field_of.get(self._view, "")
         if not recalled and fields.key is None and self._view == RECIPE_NAME:
             recalled = self.workspace.remembered.project.get("recipe.field", "")
-        fields.show(sheet.rows(self._values, self._items))
+        fields.show(sheet.rows(self._values, self._items, self._around))
         if recalled:
             self._field_of.pop(self._view, None)
             fields.select(recalled)
@@ -155,7 +155,7 @@ class RecipeBase(Room):
         # Its height is fixed, since a new layout of the whole room at each move of the cursor takes 50 ms.
         # While a field is searched for, the list has fields of the other file, too.
         ours = self._editing != "/" or ("." in self._key) is (self._view != RECIPE_NAME)
-        text = self._sheet.about(self._key, self._values) if ours else about_found(self._key)
+        text = self._sheet.about(self._key, self._values, self._around) if ours else about_found(self._key)
         if ours and (effect := self._sheet.effect(self._key, self._values, self._around, self._target)):
             first, *rest = text.split("\n")  # below the name, where a small terminal shows it
             text = Text("\n").join([first, Text(effect, "cyan"), *rest])

@@ -38,22 +38,27 @@ class Row:
     """The key is in the file."""
     is_changed: bool = False
     """Its value in the file differs from TRL's default."""
+    is_apart: bool = False
+    """Its value differs from that of the preset."""
     level: str = ""
     """`stop` or `warn` if there is a problem with it."""
 
 
+CHANGED, SET, APART = "●", "·", "◆"
 MARKS: Mapping[str, tuple[str, str]] = {"stop": ("✗", "bold red"), "warn": ("!", "yellow"), "": (" ", "")}
 
 
 def drawn(row: Row, width: int) -> Text:
-    """One row in `width` cells. `●` marks a value that differs from TRL's default, `·` one equal to it in the file."""
+    """One row in `width` cells. `●` marks a value that differs from TRL's default, `·` one equal to it in the file, and
+    `◆` one that differs from the preset."""
     line = Text(no_wrap=True, overflow="ellipsis")
     if not row.key:
         line.append(f" {row.label}", "bold")
     else:
         sign, style = MARKS[row.level]
         line.append(sign, style)
-        line.append("● " if row.is_changed else "· " if row.is_set else "  ", "cyan")
+        line.append(CHANGED if row.is_changed else SET if row.is_set else " ", "cyan")
+        line.append(APART if row.is_apart else " ", "magenta").append(" ")
         label = LABEL_WIDTH if width >= 44 else 14
         line.append(f"{safe_line(row.label, label - 1):<{label}}", "" if row.is_set else "dim")
         line.append(safe_line(redact(row.value), 200), "" if row.is_set else "dim")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 from textual import events, on, work
@@ -25,6 +26,9 @@ from smoltui.screens.recipe.recipe_sheet import RecipeSheet
 from smoltui.screens.recipe.settings_sheet import SettingsSheet
 from smoltui.screens.recipe.sheet import Sheet
 from smoltui.screens.recipe.surroundings import Surroundings, pairs_named
+
+if TYPE_CHECKING:
+    from smoltui.backends.project.preset import Preset
 
 LOOK_SECONDS = 2.0
 """How often the open file is checked for changes by other programs."""
@@ -74,7 +78,8 @@ class RecipeReading(RecipeBase):
             self._sheet = None
             where = "\nPress v for the settings as fields." if FILE_NAME in error.message else ""
             self._nothing(
-                f"{error.message}\n{error.hint}\n\nPress e to open the file in your editor, or r to reload it.{where}"
+                f"{error.message}\n{error.hint}\n\nPress i to edit the file here, e to open it in your editor, "
+                f"or r to reload it.{where}"
             )
             return
         if view != self._view:
@@ -99,10 +104,18 @@ class RecipeReading(RecipeBase):
         """The file of the view, and what its texts need. In a thread."""
         project = self.workspace.project
         if self._view != RECIPE_NAME:
-            return SettingsSheet(project, load_settings(project)), self._around
-        file = load_recipe(project.recipe_path)
-        around = replace(self._around, settings=project.settings())
-        return RecipeSheet(file), self._commands(around, file.values)
+            sheet = SettingsSheet(project, load_settings(project))
+            return sheet, self._around_with(sheet)
+        recipe = load_recipe(project.recipe_path)
+        settings = project.settings()
+        around = replace(self._around, settings=settings, preset=_preset(settings.preset))
+        return RecipeSheet(recipe), self._commands(around, recipe.values)
+
+    def _around_with(self, sheet: Sheet) -> Surroundings:
+        """What changes around a sheet that was written. Reads the disk."""
+        if sheet.NAME == RECIPE_NAME:
+            return self._commands(self._around, sheet.values)
+        return replace(self._around, preset=_preset(sheet.values.get("run.preset")))
 
     def _commands(self, around: Surroundings, values: Mapping[str, object]) -> Surroundings:
         """`around` with everything that depends on the recipe's values. Reads the disk."""
@@ -192,8 +205,7 @@ class RecipeReading(RecipeBase):
             said, warns = "", False
             try:
                 sheet, said, warns = await in_thread(partial(sheet.put, key, before, value))
-                if sheet.NAME == RECIPE_NAME:
-                    self._around = await in_thread(partial(self._commands, self._around, sheet.values))
+                self._around = await in_thread(partial(self._around_with, sheet))
             except SmoltuiError as error:
                 self.say(error)
                 try:
@@ -209,3 +221,10 @@ class RecipeReading(RecipeBase):
         if said:
             self.app.clear_notifications()  # what the previous change was
             self.say(said, severity="warning" if warns else "information")
+
+
+def _preset(name: object) -> Preset | None:
+    """The preset that smoltui.toml names; None without one. Reads the disk."""
+    from smoltui.backends.project.preset import preset_called
+
+    return preset_called(name) if isinstance(name, str) and name else None

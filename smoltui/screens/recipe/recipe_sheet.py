@@ -9,14 +9,15 @@ from rich.text import Text
 
 from smoltui.backends.project.project import RECIPE_NAME
 from smoltui.backends.project.recipe_file import RecipeFile, load_recipe
-from smoltui.core.recipe import ABSENT, check, field_for, parse, show
+from smoltui.core.recipe import ABSENT, Fix, check, field_for, parse, show
+from smoltui.core.recipe.differences import OWN, WHAT, Difference, differences, differing, take_all
 from smoltui.core.recipe.values import NULL
 from smoltui.core.runs.place import Target
 from smoltui.errors import RecipeError
 from smoltui.screens.recipe.effects import effects
 from smoltui.screens.recipe.field_list import Row
-from smoltui.screens.recipe.recipe_text import about, rows, sums, sums_in_brief
-from smoltui.screens.recipe.sheet import Put, Sheet
+from smoltui.screens.recipe.recipe_text import about, marks_in_words, rows, sums, sums_in_brief
+from smoltui.screens.recipe.sheet import Put, Reset, Sheet
 from smoltui.screens.recipe.surroundings import Surroundings
 from smoltui.screens.undoing import in_words
 from smoltui.widgets.check_list import Item
@@ -38,12 +39,30 @@ class RecipeSheet(Sheet):
     def values(self) -> Mapping[str, object]:
         return self._file.values
 
-    def rows(self, values: Mapping[str, object], items: Sequence[Item]) -> list[Row]:
-        return rows(values, items)
+    def line_of(self, key: str) -> int | None:
+        return self._file.line_of(key)
 
-    def about(self, key: str, values: Mapping[str, object]) -> Text:
-        field = field_for(key)
-        return about(field, self._file.line_of(key), values.get(key, field.default) != field.default)
+    def rows(self, values: Mapping[str, object], items: Sequence[Item], around: Surroundings) -> list[Row]:
+        return rows(values, items, around.preset.recipe if around.preset is not None else None)
+
+    def about(self, key: str, values: Mapping[str, object], around: Surroundings) -> Text:
+        return about(field_for(key), self._file.line_of(key), marks_in_words(key, values, around))
+
+    def resets(self, key: str, values: Mapping[str, object], around: Surroundings) -> list[Reset]:
+        found: list[Reset] = []
+        if around.preset is not None:
+            name, preset = around.preset.name, around.preset.recipe
+            if key in differing(values, preset):
+                there = Difference(key, values.get(key, ABSENT), preset.get(key, ABSENT))
+                found.append(Reset("p", f"{key} to that of the preset {name}: {there.words[1]}", there.fix))
+        if key in values:
+            there = Difference(key, values[key], ABSENT)
+            found.append(Reset("t", f"{key} to TRL's default: {there.words[1].removesuffix(' (default)')}", there.fix))
+        if around.preset is not None and (fix := take_all(differences(values, preset))).writes:
+            found.append(Reset("P", f"all fields to the preset {name}, {_counted(fix)}", fix))
+        if (fix := take_all(differences(values, {}), keep=(*OWN, *WHAT))).writes:
+            found.append(Reset("T", f"all but model and pairs to TRL's defaults, {_counted(fix)}", fix))
+        return found
 
     def checks(self, values: Mapping[str, object], around: Surroundings, target: Target) -> tuple[str, list[Item]]:
         found = check(
@@ -110,6 +129,11 @@ class RecipeSheet(Sheet):
             file.set(key, value)
         made = in_words(file.save())
         return RecipeSheet(file), f"{made}{said}" if made else "", bool(said)
+
+
+def _counted(fix: Fix) -> str:
+    """How many fields change."""
+    return f"{len(fix.recipe)} field{'' if len(fix.recipe) == 1 else 's'}: names and folders stay"
 
 
 def _editable(sources: object) -> bool:

@@ -9,20 +9,27 @@ from rich.text import Text
 
 from smoltui.core.machine.device import gib
 from smoltui.core.preflight.preflight import memory_in_words
-from smoltui.core.recipe import BY_KEY, FIELDS, OTHERS, Field, all_fields, field_for, show, unit_of
+from smoltui.core.recipe import ABSENT, BY_KEY, FIELDS, OTHERS, Field, all_fields, field_for, show, unit_of
+from smoltui.core.recipe.differences import Difference, differing
 from smoltui.core.runs.pace import as_time
 from smoltui.core.runs.place import Target
 from smoltui.safe_text import redact, safe_line
-from smoltui.screens.recipe.field_list import Row
+from smoltui.screens.recipe.field_list import APART, CHANGED, Row
 from smoltui.screens.recipe.outcome import outcome
 from smoltui.screens.recipe.surroundings import Surroundings, pairs_named
 from smoltui.widgets.check_list import Item
 
+NO_MARKS = Text()
 VERDICTS = {"fits": ("✓ fits", "green"), "tight": ("! tight", "yellow"), "no": ("✗ does not fit", "red")}
 
 
-def rows(values: Mapping[str, object], items: Sequence[Item]) -> list[Row]:
-    """The form: the important fields, what else the file sets, and every other key of TRL, section by section."""
+def rows(values: Mapping[str, object], items: Sequence[Item], preset: Mapping[str, object] | None = None) -> list[Row]:
+    """The form: the important fields, what else the file sets, and every other key of TRL, section by section.
+
+    `preset`: what the values are compared with, besides TRL's defaults; None: nothing.
+    """
+    changed = differing(values, {})
+    apart = differing(values, preset) if preset is not None else frozenset()
     worst = {item.name: item.level.value for item in reversed(items)}
     others = [replace(field_for(key), group=OTHERS) for key in values if key not in BY_KEY]
     rest = [field for field in all_fields() if field.key not in BY_KEY and field.key not in values]
@@ -37,20 +44,33 @@ def rows(values: Mapping[str, object], items: Sequence[Item]) -> list[Row]:
         value = field.unset if value is None else value
         unit = unit_of(field, value) if value is not None else ""
         shown = show(field, value) or ("none" if held else "–")
-        changed = held and values[field.key] != field.default
-        made.append(Row(field.key, field.label, shown, unit, held, changed, worst.get(field.key, "")))
+        marks = field.key in changed, field.key in apart
+        made.append(Row(field.key, field.label, shown, unit, held, *marks, worst.get(field.key, "")))
     return made
 
 
-def about(field: Field, line: int | None, changed: bool = False) -> Text:
-    """Help for a field: meaning, range, TRL's default and source; `changed`: its value differs from the default."""
+def marks_in_words(key: str, values: Mapping[str, object], around: Surroundings) -> Text:
+    """What the marks of a field mean: the value that TRL, and the preset, would have."""
+    field, text = field_for(key), Text()
+    if key in differing(values, {}):
+        default = show(field, field.unset if field.default is None else field.default)
+        text.append(f"  {CHANGED}", "cyan").append(f" TRL: {safe_line(default, 40) or 'none'}", "dim")
+    if around.preset is not None and key in differing(values, around.preset.recipe):
+        there = Difference(key, ABSENT, around.preset.recipe.get(key, ABSENT)).words[1]
+        text.append(f"  {APART}", "magenta").append(f" {around.preset.name}: {safe_line(there, 40)}", "dim")
+    return text
+
+
+def about(field: Field, line: int | None, marks: Text = NO_MARKS) -> Text:
+    """Help for a field: meaning, range, TRL's default and source. `marks`: as `marks_in_words`."""
     text = Text().append(safe_line(field.label, 60), "bold")
     if field.label != field.key:
         text.append(f"  {safe_line(field.key, 60)}", "cyan")
     if line:
-        text.append(f"  {'●' if changed else '·'} line {line}", "dim")
+        text.append(f"  line {line}", "dim")
     elif field.source:
         text.append("  not in the file", "dim")
+    text.append_text(marks)
     text.append(f"\n{field.help}")
     default = show(field, field.unset if field.default is None else field.default)
     facts = [field.range_text, field.unit if field.kind != "steps" else ""]

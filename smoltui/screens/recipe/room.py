@@ -55,13 +55,13 @@ class RecipeRoom(RecipeTyping):
     def why_not(self, action: str, parameters: tuple[object, ...]) -> str | None:
         if action == "find" and self._editing:
             return None  # the key then types a character
-        if action in ("edit", "cycle", "default", "find", "again", "pane") and self._sheet is None:
+        if action in ("edit", "cycle", "default", "reset", "find", "again", "pane") and self._sheet is None:
             return "There is no file that can be read here"
         if action in ("copy", "target", "compare", "export", "sweep") and (
             self._sheet is None or self._view != RECIPE_NAME
         ):
             return "That concerns the recipe: press v" if self._sheet is not None else "There is no recipe to read here"
-        if action == "editor" and self._view == RECIPE_NAME and not self.workspace.project.has_recipe:
+        if action in ("editor", "text") and self._view == RECIPE_NAME and not self.workspace.project.has_recipe:
             return "There is no recipe in this folder"
         if action == "pane" and not self._items:
             return "No check needs attention"
@@ -172,6 +172,24 @@ class RecipeRoom(RecipeTyping):
         elif self._key:
             self.say(f"{self._key} is not in {self._view}: its default applies already")
 
+    def action_reset(self) -> None:
+        """Offers to put back the field, or all fields."""
+        self._later(self._reset)
+
+    async def _reset(self) -> None:
+        sheet = self._sheet
+        offers = sheet.resets(self._key, self._values, self._around) if sheet is not None else []
+        if not offers:
+            self.say(f"Nothing in {self._view} differs from the defaults")
+            return
+        from smoltui.screens.dialogs import Choose
+
+        words = {one.letter: one.words for one in offers}
+        chosen = await self.app.push_screen_wait(Choose("Reset", words))
+        for one in offers:
+            if one.letter == chosen:
+                self._fixing.start(one.fix)
+
     def action_undo(self) -> None:
         self._undoing.undo(self._view)
 
@@ -198,6 +216,24 @@ class RecipeRoom(RecipeTyping):
 
     def _later(self, act: Callable[[], Awaitable[None]]) -> None:
         self.run_worker(act(), group="whole recipe", exclusive=True)
+
+    def action_text(self) -> None:
+        """Opens the file as text in the app."""
+        self._later(self._text)
+
+    async def _text(self) -> None:
+        await in_thread(partial(import_module, "smoltui.screens.recipe.opening_text"))
+        from smoltui.screens.recipe.opening_text import edit_text
+
+        line = self._sheet.line_of(self._key) if self._sheet is not None and self._key else None
+        await edit_text(
+            self,
+            self._view,
+            line=line or 1,
+            target=self._target,
+            around_of=partial(self._commands, self._around) if self._view == RECIPE_NAME else lambda _: self._around,
+            turn=self._writing,
+        )
 
     async def _compare(self) -> None:
         await in_thread(partial(import_module, "smoltui.screens.recipe.comparing"))

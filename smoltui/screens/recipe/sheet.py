@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from rich.text import Text
 
-from smoltui.core.recipe import ABSENT
+from smoltui.core.recipe import ABSENT, Fix
 from smoltui.core.runs.place import Target
 from smoltui.screens.recipe.field_list import Row
 from smoltui.screens.recipe.surroundings import Surroundings
@@ -16,6 +16,15 @@ from smoltui.widgets.check_list import Item
 
 Put = tuple["Sheet", str, bool]
 """The sheet after a change, what to say (empty: nothing), and whether that is a warning."""
+
+
+class Reset(NamedTuple):
+    """One way to put values back."""
+
+    letter: str
+    """The key that chooses it."""
+    words: str
+    fix: Fix
 
 
 class Sheet(ABC):
@@ -35,11 +44,15 @@ class Sheet(ABC):
         """Key → value, of what the file sets."""
 
     @abstractmethod
-    def rows(self, values: Mapping[str, object], items: Sequence[Item]) -> list[Row]:
+    def line_of(self, key: str) -> int | None:
+        """One-based line of a key; None if the file does not have it, or not on a line of its own."""
+
+    @abstractmethod
+    def rows(self, values: Mapping[str, object], items: Sequence[Item], around: Surroundings) -> list[Row]:
         """The form for these values; `items` are what is wrong with them."""
 
     @abstractmethod
-    def about(self, key: str, values: Mapping[str, object]) -> Text:
+    def about(self, key: str, values: Mapping[str, object], around: Surroundings) -> Text:
         """Help for a field."""
 
     @abstractmethod
@@ -73,6 +86,10 @@ class Sheet(ABC):
     @abstractmethod
     def next_value(self, key: str, value: object) -> object:
         """The other boolean, or the next choice; `ABSENT` if the field has neither."""
+
+    @abstractmethod
+    def resets(self, key: str, values: Mapping[str, object], around: Surroundings) -> list[Reset]:
+        """What can be put back: the field `key`, and all fields; to the preset, and to the defaults."""
 
     @abstractmethod
     def changed_outside(self) -> bool:

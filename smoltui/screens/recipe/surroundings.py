@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from smoltui.core.machine.model_shape import ModelShape
 from smoltui.core.settings.settings import Settings
+
+if TYPE_CHECKING:
+    from smoltui.backends.project.preset import Preset
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,8 @@ class Surroundings:
     """The values (`pairs_named`) that the count is for."""
     decided: bool = False
     """Decisions made in the Pairs room reduce the pairs trained on."""
+    preset: Preset | None = None
+    """What the project was made from; None if smoltui.toml names none, or one that does not exist."""
     command_here: str = ""
     command_jobs: str = ""
     """The commands that do the same by hand, on this machine and as a Job."""

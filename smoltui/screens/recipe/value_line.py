@@ -127,7 +127,7 @@ class RecipeTyping(RecipeReading):
         """Shows the fields that match what is typed, the best first; all of them for an empty line."""
         if self._sheet is None:
             return
-        rows = self._sheet.rows(self._values, self._items)
+        rows = self._sheet.rows(self._values, self._items, self._around)
         fields, said = self.query_one(FieldList), self.query_one("#edit-said", Static)
         if not text.strip():
             fields.show(rows)
