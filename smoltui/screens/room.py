@@ -20,6 +20,7 @@ from smoltui.safe_text import safe_line
 from smoltui.screens.explaining import Explains
 from smoltui.widgets.actions import Refusing
 from smoltui.widgets.key_bar import KeyBar
+from smoltui.wire.whole_frame import WholeFrame
 from smoltui.workspace import Workspace, workspace_of
 
 ROOMS: tuple[tuple[str, str, str], ...] = (
@@ -101,7 +102,7 @@ class RoomBar(Static):
         return line
 
 
-class Room(Refusing, Explains[None]):
+class Room(Refusing, WholeFrame[None], Explains[None]):
     """Base class of the rooms: composes widgets, binds keys, shows values. Subclasses implement `compose_room`."""
 
     MODE: ClassVar[str] = ""
