@@ -153,11 +153,13 @@ def wait_until() -> Callable[..., Awaitable[None]]:
     """`await wait_until(lambda: …)`: stories wait for what a person would see, not for a time."""
 
     async def wait(condition: Callable[[], bool], seconds: float = 60.0) -> None:
-        deadline = time.monotonic() + seconds
+        began = time.monotonic()
         while not condition():
-            if time.monotonic() > deadline:
+            waited = time.monotonic() - began
+            if waited > seconds:
                 raise AssertionError(f"not seen within {seconds} s: {condition.__code__.co_names}")
-            await asyncio.sleep(0.02)
+            # Reading the screen takes a millisecond, which a training in the background could use.
+            await asyncio.sleep(min(max(0.02, waited / 20), 0.2))
 
     return wait
 
@@ -171,7 +173,6 @@ def loop_guard() -> Iterator[list[str]]:
     """Fails a story in which one step on the UI thread took longer than `SLOW_STEP_SECONDS` of processor time."""
     slow: list[str] = []
     # What the tests before left in memory is not the app's: looking through it for garbage took up to 0.3 s of a step.
-    gc.collect()
     gc.freeze()
     original = asyncio.events.Handle._run
 

@@ -45,7 +45,7 @@ async def test_from_one_file_to_compared_models(tmp_path: Path, wait_until: Wait
 
     The window is small until the run starts, and large from then on.
     """
-    project = folder_with_pairs(tmp_path / "mine", 120)
+    project = folder_with_pairs(tmp_path / "mine", 40)
     keys: list[str] = []
     app = SmoltuiApp(project, Services({"local": LocalEngine()}))
     async with app.run_test(size=(80, 24)) as pilot:
@@ -56,7 +56,7 @@ async def test_from_one_file_to_compared_models(tmp_path: Path, wait_until: Wait
 
         await wait_until(lambda: "press n to start a project with my_pairs.jsonl" in seen(app))
         await press("enter")
-        await wait_until(lambda: "120 usable pairs" in seen(app) and "10% of the prompts" in seen(app))
+        await wait_until(lambda: "40 usable pairs" in seen(app) and "10% of the prompts" in seen(app))
         await press("enter")
         await wait_until(lambda: "Which model should learn?" in seen(app) and "GiB free" in seen(app))
         await press("up")
@@ -68,7 +68,7 @@ async def test_from_one_file_to_compared_models(tmp_path: Path, wait_until: Wait
         await wait_until(lambda: "learning_rate" in seen(app) and "high for DPO" in seen(app))
         assert not project.has_recipe
         await press("enter")
-        await wait_until(lambda: "108 pairs of my_pairs.jsonl" in seen(app) and "Peak memory" in seen(app))
+        await wait_until(lambda: "36 pairs of my_pairs.jsonl" in seen(app) and "Peak memory" in seen(app))
         assert not project.has_recipe
         await press("enter")
         await wait_until(lambda: "per step" in seen(app) and "Train mine" in seen(app))
