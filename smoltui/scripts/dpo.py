@@ -63,6 +63,8 @@ PROGRESS_SECONDS = 0.25
 """Minimum seconds between two progress events."""
 SAMPLED_WEIGHTS = 4096
 """Maximum elements of each trainable parameter that are compared before and after training."""
+MAPPED_BYTES = 1 << 20
+"""Size of a block of memory from which it is returned when it is freed."""
 PACKAGES = ("trl", "transformers", "datasets", "torch", "accelerate", "peft", "trackio", "huggingface_hub")
 
 
@@ -492,6 +494,18 @@ def end_with_launcher() -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
+def return_freed_memory() -> None:
+    """Makes the allocator give large freed blocks back to the system, for a run on the processor.
+
+    glibc raises its threshold for that to 32 MiB as blocks are freed, and keeps the activations of a step as holes in
+    its heap: up to 44 % more resident memory (`smoltui docs benchmarks`). M_MMAP_THRESHOLD is -3.
+    """
+    if sys.platform == "linux" and "MALLOC_MMAP_THRESHOLD_" not in os.environ:
+        allocator = ctypes.CDLL(None)
+        if hasattr(allocator, "mallopt"):  # glibc; musl has none, and always does so
+            allocator.mallopt(-3, MAPPED_BYTES)
+
+
 def enough_devices(options: argparse.Namespace, rest: Sequence[str]) -> None:
     """Raises WrongInputError if there are fewer GPUs than processes.
 
@@ -560,6 +574,8 @@ def main(lines: Lines, arguments: Sequence[str]) -> None:
     script, training, model_args, mixture = parse_recipe(options, rest)
     quiet()
     refuse_fsdp_on_cpu(training)
+    if training.device.type == "cpu":
+        return_freed_memory()
     if str(training.resume_from_checkpoint).lower() in ("true", "false"):  # text from a flag, a boolean from the file
         training.resume_from_checkpoint = str(training.resume_from_checkpoint).lower() == "true" or None
     resume_from_kept(options.keep, training, must=options.must_resume)

@@ -1,12 +1,17 @@
 """Prints what torch and TRL find on this machine: one JSON object on the last line, `{"probe": {…}}`.
 
+    python probe.py
+    python probe.py --shape CONFIG     the shape of the decoder of a config.json instead, `{"shape": {…}}`
+
 Run by the Python that would train. Imports nothing from smoltui.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 PACKAGES = ("torch", "transformers", "trl", "datasets", "accelerate", "peft", "trackio")
@@ -80,7 +85,82 @@ def ask_trl() -> dict[str, Any]:
     return {"trl_seconds": round(time.perf_counter() - begun, 2)}
 
 
+EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
+"""Names that a config.json gives the number of experts."""
+
+
+def shape_of(config: dict[str, Any]) -> dict[str, Any]:
+    """What a decoder's memory depends on, from transformers' own modules without weights (on the meta device).
+
+    A failure is a result with `problem`, never an exception.
+    """
+    try:
+        import torch
+        from transformers import AutoConfig, AutoModelForCausalLM
+
+        whole = AutoConfig.for_model(**config)
+        text = whole.get_text_config()
+        if any(isinstance(number := getattr(text, name, None), int) and number > 1 for name in EXPERTS):
+            return {"problem": "a mixture of experts"}
+        with torch.device("meta"):
+            return _shape(AutoModelForCausalLM.from_config(text), text, config)
+    except Exception as error:  # whatever an unknown architecture raises
+        return {"problem": f"{type(error).__name__}: {error}".splitlines()[0][:400]}
+
+
+def _shape(model: Any, text: Any, config: dict[str, Any]) -> dict[str, Any]:
+    import torch
+
+    lists = [module for module in model.modules() if isinstance(module, torch.nn.ModuleList) and len(module)]
+    layers = max(lists, key=_size)
+    largest = max(layers, key=_size)
+    hidden, heads = int(text.hidden_size), int(text.num_attention_heads)
+    size = int(getattr(text, "head_dim", None) or hidden // heads)
+    linears: dict[str, tuple[int, ...]] = {}
+    for name, module in largest.named_modules():
+        short = name.rpartition(".")[2]
+        short = name if short in linears else short  # GPT-2 has a c_proj in the attention and one in the MLP
+        if isinstance(module, torch.nn.Linear):
+            linears[short] = (module.in_features, module.out_features)
+        elif type(module).__name__ == "Conv1D":  # GPT-2's, with inputs first
+            linears[short] = tuple(module.weight.shape)
+    wide = max(inputs for inputs, outputs in linears.values() if outputs == hidden)
+    queries, keys = heads * size, int(getattr(text, "num_key_value_heads", None) or heads) * size
+    widened = sum(outputs for inputs, outputs in linears.values() if inputs == hidden and outputs >= wide)
+    norms = [module for module in largest.modules() if _is_norm(module, hidden)]
+    saved = config.get("dtype") or config.get("torch_dtype") or "float32"
+    return {
+        "kind": str(text.model_type),
+        "dtype": str(saved),
+        "parameters": _size(model),
+        "layers": len(layers),
+        "hidden": hidden,
+        "vocabulary": int(text.vocab_size),
+        "linears": linears,
+        "widths": (queries, keys, wide),
+        "in_layer": _size(largest),
+        "norms": len(norms),
+        "gated": widened >= 2 * wide,
+        "heads": heads,
+        "eager": getattr(model.config, "_attn_implementation", "") == "eager",
+    }
+
+
+def _size(module: Any) -> int:
+    """Weights, of which tied ones count once."""
+    return sum(int(weight.numel()) for weight in module.parameters())
+
+
+def _is_norm(module: Any, hidden: int) -> bool:
+    weight = getattr(module, "weight", None)
+    return "Norm" in type(module).__name__ and weight is not None and tuple(weight.shape) == (hidden,)
+
+
 def main() -> None:
+    if sys.argv[1:2] == ["--shape"]:
+        config = json.loads(Path(sys.argv[2]).read_text(encoding="utf-8"))
+        print(json.dumps({"shape": shape_of(config)}), flush=True)
+        return
     found: dict[str, Any] = {"versions": versions()}
     try:
         found |= ask_torch()

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.core.machine.step_shapes import SHAPES, StepShape
+from tests.core.machine.step_shapes import PROBED, SHAPES, StepShape
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -179,7 +179,7 @@ def _step(shape: StepShape, live: Counter, model: Any, reference: Any) -> None:
 
 def main() -> None:
     wanted = set(sys.argv[1:])
-    for shape in SHAPES:
+    for shape in (*SHAPES, *PROBED):
         if wanted and shape.name not in wanted:
             continue
         if os.fork() == 0:  # what a step leaves behind does not count for the next

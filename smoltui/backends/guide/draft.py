@@ -8,9 +8,9 @@ from pathlib import Path
 
 from smoltui.backends.guide.first_project import NewProject, recipe_text
 from smoltui.backends.guide.pairs_seen import PairsSeen
+from smoltui.backends.project.model_configs import config_in, remembered_shape
 from smoltui.backends.project.new_project import PRESETS
 from smoltui.backends.project.project import RECIPE_NAME, Project
-from smoltui.backends.project.recipe_facts import model_config
 from smoltui.backends.project.recipe_file import RecipeFile
 from smoltui.backends.runs.engine import Engine
 from smoltui.backends.runs.plan import Plan, PlannedPairs
@@ -20,7 +20,7 @@ from smoltui.backends.system.paths import exists, expanded
 from smoltui.core.guide.first_recipe import MODEL_FOLDER, Choices, Line, first_recipe, values_of
 from smoltui.core.guide.models import DEMO_MODEL, SHIPPED, Model, Way, memory_of, suggested, suggested_model, ways
 from smoltui.core.machine.device import DeviceReport
-from smoltui.core.machine.model_shape import KNOWN, shape_of
+from smoltui.core.machine.model_shape import KNOWN
 from smoltui.core.preflight.preflight import Check, preflight
 from smoltui.core.runs.cost import Flavor
 from smoltui.core.runs.place import Place
@@ -104,12 +104,12 @@ def typed_model(text: str, base: Path, project: Path) -> Model:
     shown = safe_line(text, 200)
     folder = base / expanded(text)
     if exists(folder) and folder.is_dir():
-        config = model_config(folder)
+        config = config_in(folder)
         if config is None:
             raise InputError(f"This folder contains no model (no config.json): {shown}", "Choose another folder.")
         folder = folder.absolute()
         name = str(folder.relative_to(project)) if folder.is_relative_to(project) else str(folder)
-        return Model(name, folder.name, shape_of(config), "unknown", "a folder on this machine")
+        return Model(name, folder.name, remembered_shape(config), "unknown", "a folder on this machine")
     if text.count("/") != 1 or text.startswith((".", "/", "~")) or any(mark.isspace() for mark in text):
         raise InputError(f"No such model folder: {shown}", "Hub ids look like owner/name.")
     return Model(text, text.rpartition("/")[2], KNOWN.get(text), "unknown", "on the Hub; its card has the license")
@@ -119,7 +119,7 @@ def _longest(model: Model | None, base: Path) -> int | None:
     """The longest sequence of a model in a folder, tokens; None if unknown."""
     if model is None or model.name == DEMO_MODEL or not exists(base / expanded(model.name)):
         return None
-    longest = (model_config(base / expanded(model.name)) or {}).get("max_position_embeddings")
+    longest = (config_in(base / expanded(model.name)) or {}).get("max_position_embeddings")
     return longest if isinstance(longest, int) and longest > 0 else None
 
 

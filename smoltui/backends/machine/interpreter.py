@@ -16,6 +16,7 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from smoltui.backends.machine.recipe_packages import serves
 from smoltui.backends.system.data_folder import home
 from smoltui.backends.system.paths import expanded, shown_path
 from smoltui.core.exporting.script import requirements_of
@@ -150,6 +151,6 @@ def look_at(name: str, project: Path, values: Mapping[str, Any]) -> OtherPython:
         found = packages_in(Path(words[0]))
     except SmoltuiError as error:
         return OtherPython(problem=Problem(error.message, error.hint))
-    names = {package: canonicalize_name(Requirement(package.requirement).name) for package in packages_for(values)}
-    lacking = tuple(package for package, name in names.items() if name not in found)
+    installed = {package: found.get(canonicalize_name(package.name)) for package in packages_for(values)}
+    lacking = tuple(package for package, there in installed.items() if there is None or not serves(package, there))
     return OtherPython(lacking, found.get("trl"))

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from smoltui.backends.project.model_configs import config_in, known_config, remembered_shape
 from smoltui.backends.project.project import Project
 from smoltui.backends.system.paths import exists
-from smoltui.backends.system.small_file import read_small
-from smoltui.core.foreign import foreign_json
-from smoltui.core.machine.model_shape import KNOWN, ModelShape, shape_of
+from smoltui.core.machine.model_shape import KNOWN, ModelShape
 from smoltui.core.recipe import command, output_dir_of
 from smoltui.core.runs.place import Target
 from smoltui.core.runs.run import JOB_OUTPUT
@@ -18,27 +16,21 @@ from smoltui.core.settings.settings import Settings
 from smoltui.scripts import BESIDE_DPO, SCRIPTS
 
 
-def model_config(path: Path) -> dict[str, Any] | None:
-    """The decoded config.json of a model folder; None if it is missing or not JSON."""
-    try:
-        data = foreign_json.decode(read_small(path / "config.json"))
-    except (OSError, ValueError):
-        return None
-    return data if isinstance(data, dict) else None
-
-
 def model_shape(path: Path) -> ModelShape | None:
     """The shape of the model in a folder; None without a model, or if its architecture is unknown."""
-    config = model_config(path)
-    return None if config is None else shape_of(config)
+    config = config_in(path)
+    return None if config is None else remembered_shape(config)
 
 
 def recipe_shape(project: Project, values: Mapping[str, object]) -> ModelShape | None:
-    """The shape of the recipe's model, if it is a folder or one of the few known names. Does not use the network."""
+    """The shape of the recipe's model, as far as this machine knows it. Does not use the network."""
     name = values.get("model_name_or_path")
     if not isinstance(name, str) or not name:
         return None
-    return KNOWN.get(name) or model_shape(project.resolve(name))
+    if name in KNOWN:
+        return KNOWN[name]
+    config = known_config(project, values)
+    return None if config is None else remembered_shape(config)
 
 
 def local_inputs(project: Project, values: Mapping[str, object]) -> list[str]:

@@ -12,12 +12,13 @@ from functools import partial
 from pathlib import Path
 
 from smoltui.backends.machine.devices import device_report
-from smoltui.backends.machine.interpreter import look_at
+from smoltui.backends.machine.interpreter import UV, look_at, python_in
 from smoltui.backends.machine.recipe_packages import missing_packages
 from smoltui.backends.pairs.vocabulary import knows_pad_token
 from smoltui.backends.project.project import Project
 from smoltui.backends.runs.engine import Engine
 from smoltui.backends.runs.hub_facts import ask_hub, ask_target, tracker_facts
+from smoltui.backends.runs.model_probe import learn_shape
 from smoltui.backends.runs.output_dir import free_output_dir, holds_model
 from smoltui.backends.runs.past_speeds import past_speeds
 from smoltui.backends.runs.plan import Plan
@@ -26,11 +27,14 @@ from smoltui.backends.system.threads import in_thread
 from smoltui.core.machine.account import Account
 from smoltui.core.machine.duration import Hardware, duration
 from smoltui.core.machine.fit import estimate
+from smoltui.core.machine.smaller import smaller
 from smoltui.core.preflight.check import Check, Problem, overridden
 from smoltui.core.preflight.hub_checks import HubAnswers
 from smoltui.core.preflight.preflight import Facts, Output, preflight
 from smoltui.core.recipe import Act, Fix, Level, check, summarise
+from smoltui.core.recipe.effective import resumes, resumes_from_newest
 from smoltui.errors import (
+    InputError,
     MissingExtraError,
     NotLoggedInError,
     PermissionDeniedError,
@@ -86,7 +90,9 @@ async def gather(plan: Plan, engine: Engine, *, alone: bool = False) -> Facts:
         if facts.account is not None:
             facts = replace(facts, hub=HubAnswers(target=await ask_target(plan.values)))
     facts = replace(facts, trackers=await in_thread(partial(tracker_facts, plan)))
-    shape = plan.shape
+    shape = plan.shape or await learn_shape(
+        plan.project, plan.values, python=_python(plan), ask_hub=plan.place.pays and not alone
+    )
     model_type = shape.kind if shape else None
     findings = check(
         plan.values,
@@ -95,6 +101,8 @@ async def gather(plan: Plan, engine: Engine, *, alone: bool = False) -> Facts:
         model_type=model_type,
         pad_token_known=await in_thread(partial(knows_pad_token, plan.project, plan.values)),
     )
+    findings = [one for one in findings if one.key != "resume_from_checkpoint" or one.level is Level.STOP]  # looked at
+    facts = replace(facts, resume_problem=_look_at_checkpoint(plan, facts))
     if plan.spec.pairs_hash is not None:  # the held-out split is written out, so TRL draws none
         findings = [one for one in findings if one.key != "test_split_size" or one.level is Level.STOP]
     longest = facts.sizes.padded_to if facts.sizes is not None else None
@@ -103,22 +111,41 @@ async def gather(plan: Plan, engine: Engine, *, alone: bool = False) -> Facts:
     hardware = device.hardware(processes, use_cpu=bool(plan.values.get("use_cpu")))
     past = await in_thread(partial(past_speeds, hardware.name)) if hardware is not None else []
     took = duration(plan.values, shape, facts.summary, hardware, sizes=facts.sizes, past=past)
-    facts = replace(
-        facts,
-        findings=findings,
-        fit=estimate(
-            plan.values,
-            shape,
-            cuda=device.cuda,
-            devices=processes,
-            strategy=plan.spec.strategy or "ddp",
-            longest=longest,
-        ),
-        duration=took,
+    estimating = partial(
+        estimate,
+        shape=shape,
+        cuda=device.cuda,
+        devices=processes,
+        strategy=plan.spec.strategy or "ddp",
+        longest=longest,
     )
+    fit, available = estimating(plan.values), _available(facts)
+    less = []
+    if fit is not None and available is not None and fit.needed > available:
+        less = smaller(plan.values, estimating, available, cuda=device.cuda)
+    facts = replace(facts, findings=findings, fit=fit, smaller=less, duration=took)
     if hardware is not None and took is not None:
         plan.estimates.append((hardware, took))
     return facts if alone else replace(facts, of_engine=await engine.checks(plan.spec, facts))
+
+
+def _available(facts: Facts) -> int | None:
+    """Bytes of memory on one device; None if unknown."""
+    if facts.place.here:
+        return facts.memory_free
+    flavor = facts.flavor
+    return flavor.vram_bytes // flavor.count if flavor is not None and flavor.count and flavor.vram_bytes else None
+
+
+def _python(plan: Plan) -> str:
+    """The Python that knows the architectures of models, if it is not ours: the one that trains."""
+    named = plan.spec.python
+    if not plan.place.here or not named or named == UV:
+        return ""
+    try:
+        return str(python_in(named, plan.project.folder))
+    except InputError:  # the check of the packages says so
+        return ""
 
 
 def _look_at_disk(facts: Facts, folder: Path) -> Facts:
@@ -249,6 +276,23 @@ def _look_at_model(project: Project, name: object) -> tuple[Problem | None, Prob
             f"No such model folder, so this is treated as a Hub id: {name}", "Hub ids look like owner/name."
         )
     return None, None
+
+
+def _look_at_checkpoint(plan: Plan, facts: Facts) -> Problem | None:
+    """Why the run can't resume as its recipe says; the trainer would say so after loading the model."""
+    if not resumes(plan.values):
+        return None
+    step = "Delete resume_from_checkpoint to start from the first step."
+    if resumes_from_newest(plan.values):
+        if facts.output is None:
+            return Problem("A Job starts with an empty disk: there is no checkpoint to resume from", step)
+        if not facts.output.checkpoints:
+            return Problem(f"The output folder has no complete checkpoint to resume from: {facts.output.path}", step)
+        return None
+    named = str(plan.values["resume_from_checkpoint"])
+    if facts.output is not None and not plan.project.resolve(named).is_dir():
+        return Problem(f"No such checkpoint: {named}", step)
+    return None
 
 
 def _output(folder: Path) -> Output:

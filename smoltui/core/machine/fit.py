@@ -7,6 +7,7 @@ a simulation of the step, operation by operation; no GPU was measured. If anythi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -138,6 +139,7 @@ def step_of(
         accumulated=_more_than_one(get(values, "gradient_accumulation_steps")),
         quantized=quantized,
         dora=adapter and bool(get(values, "use_dora")),
+        eager=shape.eager or get(values, "attn_implementation") == "eager",
         targets=(_targets(values, shape) or ()) if adapter else (),
         evaluated=_evaluated(values),
         cuda=cuda,
@@ -230,6 +232,10 @@ def adapter_parameters(values: Mapping[str, Any], shape: ModelShape) -> int | No
     return shape.layers * layer + len(saved) * shape.vocabulary * shape.hidden
 
 
+_ONE_OF = re.compile(r"\.\*\\?\.\(?(?P<names>\w+(?:\|\w+)*)\)?")
+"""A pattern for modules of these names."""
+
+
 def _targets(values: Mapping[str, Any], shape: ModelShape) -> tuple[str, ...] | None:
     """Linear modules that get an adapter; None if one is unknown."""
     targets = values.get("lora_target_modules")
@@ -238,6 +244,10 @@ def _targets(values: Mapping[str, Any], shape: ModelShape) -> tuple[str, ...] | 
         return None
     if names == ["all-linear"]:
         return tuple(shape.linears)
+    if len(names) == 1 and (one := _ONE_OF.fullmatch(str(names[0]))):
+        names = one["names"].split("|")
+    elif len(names) == 1:  # a pattern for whole names (`core/recipe/trainer_rules.py`)
+        return None
     return None if any(name not in shape.linears for name in names) else tuple(names)
 
 

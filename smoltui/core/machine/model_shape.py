@@ -23,6 +23,18 @@ class ModelShape:
     """model_type of its config.json."""
     dtype: str = "bfloat16"
     """Type of the saved weights, which `dtype: auto` loads."""
+    widths: tuple[int, int, int] | None = None
+    """Of all queries, all keys, and inside the MLP, if the names of the linear modules do not tell them."""
+    in_layer: int | None = None
+    """Weights of the largest layer; None for those of its linear modules and its norms."""
+    norms: int = 2
+    """Norms of the residual stream in a layer."""
+    gated: bool = True
+    """Whether the MLP multiplies two products of its input."""
+    heads: int = 0
+    """Of the queries."""
+    eager: bool = False
+    """Whether its attention holds a weight for each pair of tokens, because no fused kernel computes it."""
 
     @property
     def linear_parameters(self) -> int:
@@ -31,23 +43,25 @@ class ModelShape:
 
     @property
     def layer_parameters(self) -> int:
-        """Weights of one layer: linear modules and two norms."""
-        return self.linear_parameters // self.layers + 2 * self.hidden
+        """Weights of one layer: linear modules and norms."""
+        if self.in_layer is not None:
+            return self.in_layer
+        return self.linear_parameters // self.layers + self.norms * self.hidden
 
     @property
     def attention(self) -> int:
         """Width of all queries."""
-        return self.linears["q_proj"][1]
+        return self.widths[0] if self.widths else self.linears["q_proj"][1]
 
     @property
     def keys(self) -> int:
         """Width of all keys."""
-        return self.linears["k_proj"][1]
+        return self.widths[1] if self.widths else self.linears["k_proj"][1]
 
     @property
     def wide(self) -> int:
         """Width inside the MLP."""
-        return self.linears["gate_proj"][1]
+        return self.widths[2] if self.widths else self.linears["gate_proj"][1]
 
 
 COUNTED = ("smollm3", "llama", "mistral", "qwen2", "qwen3")
@@ -94,6 +108,35 @@ def shape_of(config: Mapping[str, Any]) -> ModelShape | None:
         linears=MappingProxyType(linears),
         kind=kind,
         dtype=saved,
+        heads=heads,
+    )
+
+
+def probed_shape(found: Mapping[str, Any]) -> ModelShape:
+    """The shape that `scripts/probe.py` found of a model of any other architecture.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is none.
+    """
+    numbers = {name: int(found[name]) for name in ("parameters", "layers", "hidden", "vocabulary", "in_layer", "norms")}
+    queries, keys, wide = (int(width) for width in found["widths"])
+    linears = {str(name): (int(sizes[0]), int(sizes[1])) for name, sizes in found["linears"].items()}
+    if min(*numbers.values(), queries, keys, wide) < 0 or not numbers["layers"] or not linears:
+        raise ValueError("not the shape of a decoder")
+    return ModelShape(
+        parameters=numbers["parameters"],
+        layers=numbers["layers"],
+        hidden=numbers["hidden"],
+        vocabulary=numbers["vocabulary"],
+        linears=MappingProxyType(linears),
+        kind=str(found["kind"]),
+        dtype=str(found["dtype"]),
+        widths=(queries, keys, wide),
+        in_layer=numbers["in_layer"],
+        norms=numbers["norms"],
+        gated=bool(found["gated"]),
+        heads=int(found["heads"]),
+        eager=bool(found["eager"]),
     )
 
 

@@ -18,6 +18,8 @@ HEAD_ROWS, HEAD_COLUMNS = 4096, 32768
 (`trl/trainer/utils.py`, `_CHUNKED_LOGPROB_CHUNK_SIZE`)."""
 HEAD_TILES: Mapping[int, tuple[float, float]] = MappingProxyType({4: (4.25, 8.2), 2: (3.6, 7.8)})
 """Bytes of an activation → tiles in float32 that the head holds at once without CUDA, forward and backward."""
+EAGER_WEIGHTS = 2
+"""Attention weights that a layer keeps for its backward pass without a fused kernel: before and after the softmax."""
 DDP_BUCKETS = 1.0
 """DistributedDataParallel copies gradients into buckets: once more the size of all gradients
 (`gradient_as_bucket_view` is off)."""
@@ -75,6 +77,8 @@ class Step:
     """Whether gradients of earlier batches are kept during a step."""
     quantized: bool = False
     dora: bool = False
+    eager: bool = False
+    """Whether attention holds a weight for each pair of tokens."""
     targets: tuple[str, ...] = ()
     """Linear modules with an adapter; empty for all."""
     evaluated: int = 0
@@ -157,12 +161,13 @@ def _layer(step: Step) -> _Layer:
         work += largest * 2  # one linear module is unpacked at a time
     if step.dora:
         work += largest * step.own * 3  # the weight with the adapter, for its norm
+    weights = EAGER_WEIGHTS * tokens * step.length * shape.heads * size if step.eager else 0
     return _Layer(
-        saved=tokens * _saved(step),
+        saved=tokens * _saved(step) + weights,
         mask=tokens * step.length * size,
         stream=tokens * shape.hidden * (4 if step.weight == 4 else 2),
         work=work,
-        forward=tokens * size * 3 * (shape.wide + shape.hidden),
+        forward=tokens * size * 3 * (shape.wide + shape.hidden) + weights,
     )
 
 
@@ -171,17 +176,23 @@ def _saved(step: Step) -> int:
     size, shape = step.activation, step.shape
     hidden, wide = shape.hidden, shape.wide
     # Queries, keys and values, the attention's output and a rotation; gate, up and silu.
-    saved = size * (hidden + 2 * shape.attention + 2 * shape.keys + 3 * wide)
+    saved = size * (hidden + 2 * shape.attention + 2 * shape.keys + (3 if shape.gated else 2) * wide)
     # Of each norm its input, and if it is trained the normalized input.
-    saved += (1 if step.adapter else 2) * 2 * hidden * (2 if size == 2 and not step.mixed else 4)
+    saved += (1 if step.adapter else 2) * shape.norms * hidden * (2 if size == 2 and not step.mixed else 4)
     if size == 2:  # norms compute in float32
-        saved += 2 * (4 if step.mixed and step.weight == 2 else 2) * hidden
+        saved += shape.norms * (4 if step.mixed and step.weight == 2 else 2) * hidden
     inputs = {name: shape.linears[name][0] for name in (step.targets or shape.linears)}
+    ends: tuple[str, ...] = ("o_proj", "down_proj")
+    if shape.widths is not None:  # other names: a module that leads back to the residual stream, or from the MLP
+        ends = tuple(name for name, sizes in shape.linears.items() if sizes[1] == hidden)
     if size == 2 and not step.mixed and step.own == 4:
         saved += 4 * sum(inputs.values())  # each adapted module casts its input to the adapter's float32
     elif size == 2 and step.weight == 4:
-        saved += 2 * sum(width for name, width in inputs.items() if name not in ("o_proj", "down_proj"))
-        saved += 2 * wide * ("down_proj" in inputs)
+        saved += 2 * sum(width for name, width in inputs.items() if name not in ends)
+        saved += 2 * wide * any(name in ends and width == wide for name, width in inputs.items())
+    elif shape.widths is not None:
+        saved += size * hidden * min(2, sum(width == hidden and name not in ends for name, width in inputs.items()))
+        saved += size * wide * any(name in ends and width == wide for name, width in inputs.items())
     else:  # modules with the same input share it
         saved += size * hidden * any(name in inputs for name in ("q_proj", "k_proj", "v_proj"))
         saved += size * hidden * any(name in inputs for name in ("gate_proj", "up_proj"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,7 @@ from smoltui.core.machine.account import Account
 from smoltui.core.machine.device import Need, gib
 from smoltui.core.machine.duration import Duration
 from smoltui.core.machine.fit import Fit
+from smoltui.core.machine.smaller import Change
 from smoltui.core.pairs.sizes import PairSizes
 from smoltui.core.preflight.check import Check as Check
 from smoltui.core.preflight.check import Problem as Problem
@@ -28,7 +30,8 @@ from smoltui.core.preflight.hub_checks import HubAnswers, hub_checks, target_che
 from smoltui.core.preflight.pair_checks import size_checks
 from smoltui.core.recipe import Act, Finding, Fix, Level, Summary, get, is_ok, is_placeholder, mixed_precision, snapshot
 from smoltui.core.recipe.changes import ABSENT
-from smoltui.core.recipe.fix import edits, writes
+from smoltui.core.recipe.effective import resumes
+from smoltui.core.recipe.fix import deletes, edits, writes
 from smoltui.core.recipe.packages import Package
 from smoltui.core.runs.cost import Flavor, usd, worst_cost
 from smoltui.core.runs.pace import as_span, as_time
@@ -66,6 +69,8 @@ class Facts:
     """Why the model does not exist; None if it does, or only the Hub knows."""
     model_doubt: Problem | None = None
     """A doubt about the model; None without one."""
+    resume_problem: Problem | None = None
+    """Why the run can't resume from the checkpoint that the recipe names; None if it can, or names none."""
     pairs: str = ""
     """The training pairs in words, with their number; empty if not opened (a set on the Hub)."""
     pairs_problem: Problem | None = None
@@ -77,6 +82,8 @@ class Facts:
     tools_warning: str = ""
     """The rows offer tools that the model's chat template ignores, one sentence; empty if not."""
     fit: Fit | None = None
+    smaller: Sequence[Change] = ()
+    """Changes that make it fit, each by itself, if it doesn't."""
     duration: Duration | None = None
     output: Output | None = None
     """None for a Job, whose disk is empty."""
@@ -136,7 +143,7 @@ def recipe_checks(facts: Facts) -> list[Check]:
     """The checks that need nobody but this machine: the recipe, its model and pairs, and whether it can train here."""
     if facts.leaks:
         return [Check("secret", Level.STOP, leak.sentence, leak.next_step, without_token(leak)) for leak in facts.leaks]
-    checks = [*_recipe(facts), *_model(facts), *_pairs(facts), *facts.trackers]
+    checks = [*_recipe(facts), *_model(facts), *_resuming(facts), *_pairs(facts), *facts.trackers]
     if facts.place.here:
         checks += [*_packages(facts), *_memory_here(facts), *_time_here(facts)]
     return checks
@@ -162,6 +169,13 @@ def _model(facts: Facts) -> list[Check]:
         return [Check("model", Level.STOP, problem.sentence, problem.fix, fix)]
     doubt = facts.model_doubt if facts.hub.model is None else None  # the Hub was asked
     return [Check("model", Level.WARN, doubt.sentence, doubt.fix, fix)] if doubt else []
+
+
+def _resuming(facts: Facts) -> list[Check]:
+    if problem := facts.resume_problem:
+        fix = deletes("resume_from_checkpoint")
+        return [Check("resume_from_checkpoint", Level.STOP, problem.sentence, problem.fix, fix)]
+    return []
 
 
 TOOLS_FIX = "Choose a model whose chat template uses tools."
@@ -196,8 +210,8 @@ def _packages(facts: Facts) -> list[Check]:
             )
         ]
     if facts.needed:
-        command = f"pip install {' '.join(package.requirement for package in facts.needed)}"
-        why = ", ".join(f"{package.requirement.partition('==')[0]} ({package.needed_by})" for package in facts.needed)
+        command = f"pip install {shlex.join(package.requirement for package in facts.needed)}"
+        why = ", ".join(f"{package.name} ({package.needed_by})" for package in facts.needed)
         said = f"The recipe needs packages that aren't installed: {why}"
         return [Check("packages", Level.STOP, said, f"Install them: {command}", Fix(copy=command))]
     if facts.trl is None:
@@ -218,18 +232,38 @@ def _packages(facts: Facts) -> list[Check]:
 LESS = "Use an adapter (use_peft: true, lora_target_modules: all-linear, dtype: bfloat16), or a smaller batch."
 
 
-def _memory(values: Mapping[str, Any], fit: Fit, available: int | None, where: str) -> Check:
-    need, less = f"about {gib(fit.needed)}", less_memory(values)
+def _memory(facts: Facts, available: int | None, where: str) -> list[Check]:
+    """Whether it fits, and what would make it fit: one line for each change."""
+    fit = facts.fit
+    if fit is None:
+        return [UNKNOWN_FIT]
+    need = f"about {gib(fit.needed)}"
+    first = facts.smaller[0] if facts.smaller else None
+    less = less_memory(facts.values) if first is None else Fix(recipe=first.values)
+    step = LESS if first is None else _makes_it_fit(first)
+    more = [
+        Check("memory", Level.WARN, f"This would make it fit, too ({gib(one.needed)}): {one.costs}", *_change(one))
+        for one in facts.smaller[1:]
+    ]
     match fit.verdict(available):
         case "fits":
-            return Check("memory", Level.PASS, f"Peak memory {need} of {gib(available)} {where}")
+            return [Check("memory", Level.PASS, f"Peak memory {need} of {gib(available)} {where}")]
         case "tight":
             said = f"May run out of memory: peak {need} of {gib(available)} {where}"
-            return Check("memory", Level.WARN, said, LESS, less)
+            return [Check("memory", Level.WARN, said, step, less), *more]
         case "no":
             said = f"Does not fit: peak memory {need}, {gib(available)} {where}"
-            return Check("memory", Level.STOP, said, LESS, less, estimated=True)
-    return Check("memory", Level.WARN, f"Peak memory {need}; memory {where} is unknown")
+            return [Check("memory", Level.STOP, said, step, less, estimated=True), *more]
+    return [Check("memory", Level.WARN, f"Peak memory {need}; memory {where} is unknown")]
+
+
+def _change(change: Change) -> tuple[str, Fix]:
+    fix = Fix(recipe=change.values)
+    return f"{fix.words[:1].upper()}{fix.words[1:]}", fix
+
+
+def _makes_it_fit(change: Change) -> str:
+    return f"{_change(change)[0]} ({change.costs}): {gib(change.needed)}."
 
 
 UNKNOWN_FIT = Check("memory", Level.WARN, "Memory: no estimate for this model and these settings")
@@ -241,11 +275,7 @@ def memory_in_words(fit: Fit | None) -> str:
 
 
 def _memory_here(facts: Facts) -> list[Check]:
-    return [
-        UNKNOWN_FIT
-        if facts.fit is None
-        else _memory(facts.values, facts.fit, facts.memory_free, f"free on {facts.memory_name or 'this machine'}")
-    ]
+    return _memory(facts, facts.memory_free, f"free on {facts.memory_name or 'this machine'}")
 
 
 LONG_SECONDS = 2 * 86_400
@@ -261,7 +291,11 @@ def _time_here(facts: Facts) -> list[Check]:
 
 
 def _output(facts: Facts) -> list[Check]:
-    folder = [] if facts.output is None else [_folder(facts.output, facts.values, overwrite=facts.overwrite)]
+    folder = (
+        []
+        if facts.output is None
+        else [_folder(facts.output, facts.values, overwrite=facts.overwrite or resumes(facts.values))]
+    )
     return [*folder, _disk(facts)]
 
 
@@ -394,11 +428,7 @@ def _flavor(facts: Facts) -> list[Check]:
             )
         )
     each = flavor.vram_bytes // flavor.count if flavor.vram_bytes is not None else None
-    checks.append(
-        UNKNOWN_FIT
-        if facts.fit is None
-        else _memory(facts.values, facts.fit, each, f"on one {flavor.accelerator or wanted}")
-    )
+    checks += _memory(facts, each, f"on one {flavor.accelerator or wanted}")
     return checks
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from smoltui.core.recipe import model_rules, pair_rules, run_rules, trainer_rules
+from smoltui.core.recipe import argument_rules, model_rules, pair_rules, run_rules, trainer_rules
 from smoltui.core.recipe.finding import RULES, Finding, Level, Recipe
 from smoltui.core.recipe.key_rules import unread_keys, wrong_values
 from smoltui.core.recipe.keys import snapshot
 from smoltui.core.recipe.values import typed
 from smoltui.core.runs.place import Target
 
-RULE_MODULES = (model_rules, pair_rules, run_rules, trainer_rules)
+RULE_MODULES = (model_rules, pair_rules, run_rules, trainer_rules, argument_rules)
 """They add their rules to `RULES`."""
 
 

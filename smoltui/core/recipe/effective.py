@@ -48,3 +48,13 @@ def losses(values: Mapping[str, Any]) -> list[str]:
 def trackers(values: Mapping[str, Any]) -> list[str]:
     report = get(values, "report_to")
     return [str(item) for item in report] if isinstance(report, list) else [str(report)]
+
+
+def resumes(values: Mapping[str, Any]) -> bool:
+    """Whether the recipe asks to resume from a checkpoint."""
+    return str(get(values, "resume_from_checkpoint") or "false").lower() != "false"
+
+
+def resumes_from_newest(values: Mapping[str, Any]) -> bool:
+    """Whether it asks for the newest checkpoint in the output folder."""
+    return str(get(values, "resume_from_checkpoint")).lower() == "true"

@@ -412,6 +412,7 @@ RANGES: dict[str, Field] = {
         Field("precompute_ref_batch_size", "", "", "", "int", low=1),
         Field("ref_model_mixup_alpha", "", "", "", "float", low=0, high=1),
         Field("ref_model_sync_steps", "", "", "", "int", low=1),
+        Field("torch_empty_cache_steps", "", "", "", "int", low=1),
         Field("test_split_size", "", "", "", "steps", low=0, above=True),
     )
 }

@@ -1,7 +1,7 @@
 """A finding: one problem of a recipe. Rules find them, each registered with `@rule`.
 
 To add a check, write one function in the module of its subject (`model_rules`, `pair_rules`, `run_rules`,
-`trainer_rules`):
+`trainer_rules`, `argument_rules`):
 
     @rule
     def _seed(recipe: Recipe) -> Iterator[Finding]:

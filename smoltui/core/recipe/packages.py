@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,11 @@ class Package:
     needed_by: str
     """Key of the recipe and its value, such as `load_in_4bit`."""
 
+    @property
+    def name(self) -> str:
+        """Without the version."""
+        return re.split(r"[=<>]", self.requirement)[0]
+
 
 _VERSIONS: Mapping[str, tuple[str, str]] = {
     "bitsandbytes": ("bitsandbytes", "0.50.2"),
@@ -31,15 +37,18 @@ _VERSIONS: Mapping[str, tuple[str, str]] = {
     "schedulefree": ("schedulefree", "1.4.1"),
     "torch-optimi": ("optimi", "0.3.3"),
     "liger-kernel": ("liger_kernel", "0.8.5"),
-    "kernels": ("kernels", "0.17.2"),
+    "kernels": ("kernels", ">=0.18.2,<0.19"),
     "flash-attn": ("flash_attn", "2.8.3.post2"),
     "wandb": ("wandb", "0.31.0"),
     "tensorboard": ("tensorboard", "2.21.0"),
     "mlflow": ("mlflow", "3.18.0"),
     "swanlab": ("swanlab", "0.10.3"),
     "comet-ml": ("comet_ml", "3.58.8"),
+    "torch-xla": ("torch_xla", ""),
+    "torch-npu": ("torch_npu", ""),
 }
-"""Package → module and version (PyPI, 30 November 2026)."""
+"""Package → module and version: the newest on PyPI on 30 November 2026; for kernels, the range that transformers 5.23
+takes; none for those that must fit the installed torch."""
 
 _OPTIMIZERS: Mapping[str, tuple[str, ...]] = {
     "bitsandbytes": ("adamw_bnb_8bit", "adamw_8bit", "ademamix", "lion", "paged", "rmsprop_bnb", "galore_adamw_8bit"),
@@ -50,6 +59,8 @@ _OPTIMIZERS: Mapping[str, tuple[str, ...]] = {
     "grokadamw": ("grokadamw",),
     "schedulefree": ("schedule_free",),
     "torch-optimi": ("stable_adamw",),
+    "torch-xla": ("adamw_torch_xla",),
+    "torch-npu": ("adamw_torch_npu",),
 }
 """Package → beginnings of the optimizers that it brings (transformers 5.23 `trainer.py`)."""
 _REPORTS = {
@@ -67,7 +78,8 @@ def packages_for(values: Mapping[str, Any]) -> tuple[Package, ...]:
     found: dict[str, Package] = {}
     for name, needed_by in _needed(values):
         module, version = _VERSIONS[name]
-        found.setdefault(name, Package(f"{name}=={version}", module, needed_by))
+        pinned = f"{name}=={version}" if version[:1].isdecimal() else f"{name}{version}"
+        found.setdefault(name, Package(pinned, module, needed_by))
     return tuple(found.values())
 
 

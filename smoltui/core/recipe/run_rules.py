@@ -128,12 +128,3 @@ def _habits(recipe: Recipe) -> Iterator[Finding]:
             "Write logging_nan_inf_filter: false",
             writes(logging_nan_inf_filter=False),
         )
-    if recipe.get("load_best_model_at_end") and recipe.get("save_strategy") != recipe.get("eval_strategy"):
-        yield stop(
-            "load_best_model_at_end",
-            "The best model can be kept only if saving and evaluation happen together",
-            "Set save_strategy and eval_strategy to the same value.",
-            deletes("load_best_model_at_end")
-            if recipe.get("eval_strategy") == "no"
-            else writes(save_strategy=recipe.get("eval_strategy")),
-        )

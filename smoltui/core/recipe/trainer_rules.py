@@ -6,6 +6,7 @@ Those of TRL were read in `trl/trainer/dpo_trainer.py` (1.16), those of transfor
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator
 
 from smoltui.core.recipe.effective import get, losses
@@ -47,18 +48,50 @@ def _divergence(recipe: Recipe) -> Iterator[Finding]:
 def _targets(recipe: Recipe) -> Iterator[Finding]:
     given = recipe.given("lora_target_modules")
     names = [given] if isinstance(given, str) else given
-    if not recipe.get("use_peft") or not isinstance(names, list) or names == ["all-linear"]:
+    if not recipe.get("use_peft") or not isinstance(names, list) or not names or names == ["all-linear"]:
         return
     if "lm_head" in names:
-        rest = [name for name in names if name != "lm_head"]
-        fix = writes(lora_target_modules=rest) if rest else writes(lora_target_modules=["all-linear"])
+        rest = [str(name) for name in names if name != "lm_head"]
+        fix = writes(lora_target_modules=adapting(rest) if rest else "all-linear")
         said = "An adapter on lm_head would never be trained: TRL computes log-probabilities from its weights directly"
         yield stop("lora_target_modules", said, "Delete lm_head from the list.", fix)
-        return
-    if recipe.model_type not in DENSE:
-        return
+    elif len(names) == 1:
+        yield from _pattern(recipe, str(names[0]))
+    elif recipe.model_type in DENSE:
+        yield from _names(recipe, [str(name) for name in names])
+
+
+def adapting(names: list[str]) -> str | list[str]:
+    """Names of modules as lora_target_modules: a single one needs the form of a pattern (`_pattern`)."""
+    return names if len(names) > 1 else rf".*\.{names[0]}"
+
+
+def _pattern(recipe: Recipe, text: str) -> Iterator[Finding]:
+    """A single word: TRL makes text of a list of one, and PEFT matches text with the whole name of each module."""
     known = (*LINEAR, "embed_tokens")
-    unknown = [str(name) for name in names if str(name).rpartition(".")[2] not in known]
+    if re.fullmatch(r"\w+", text):
+        if text not in known and recipe.model_type in DENSE:
+            near = difflib.get_close_matches(text, known, n=1, cutoff=0.6)
+            hint = f"Did you mean {near[0]}?" if near else f"Its linear modules: {', '.join(LINEAR)}."
+            fix = writes(lora_target_modules=adapting(near)) if near else edits("lora_target_modules")
+            yield stop("lora_target_modules", f"The model has no module named {text}", hint, fix)
+        else:
+            said = f"A single name is taken as a pattern for whole names, such as model.layers.0.self_attn.{text}"
+            fixed = adapting([text])
+            yield stop(
+                "lora_target_modules", said, f"Write lora_target_modules: {fixed}", writes(lora_target_modules=fixed)
+            )
+        return
+    try:
+        re.compile(text)
+    except (re.error, OverflowError, RecursionError):
+        yield stop("lora_target_modules", f"Not a valid pattern: {text}", "Write all-linear, or names of modules.")
+
+
+def _names(recipe: Recipe, names: list[str]) -> Iterator[Finding]:
+    """Several names: PEFT adapts the modules whose names end like one of them."""
+    known = (*LINEAR, "embed_tokens", "all-linear")
+    unknown = [name for name in names if name.rpartition(".")[2] not in known]
     if not unknown:
         return
     near = difflib.get_close_matches(unknown[0], known, n=1, cutoff=0.6)
@@ -92,8 +125,16 @@ def _launchers(recipe: Recipe) -> Iterator[Finding]:
 
 
 @rule
+def _streamed(recipe: Recipe) -> Iterator[Finding]:
+    if recipe.get("precompute_ref_log_probs") and (recipe.get("streaming") or recipe.get("dataset_streaming")):
+        said = "The reference can't be precomputed for a stream of pairs, which has no end"
+        fix = deletes(*(key for key in ("streaming", "dataset_streaming") if recipe.given(key)))
+        yield stop("precompute_ref_log_probs", said, "Delete streaming, or precompute_ref_log_probs.", fix)
+
+
+@rule
 def _experts(recipe: Recipe) -> Iterator[Finding]:
-    if recipe.given("router_aux_loss_coef") is not None and recipe.model_type in DENSE:
+    if recipe.given("router_aux_loss_coef") and recipe.model_type in DENSE:
         said = "router_aux_loss_coef is for mixtures of experts, and this model is none"
         yield stop("router_aux_loss_coef", said, "Delete the line.", deletes("router_aux_loss_coef"))
 

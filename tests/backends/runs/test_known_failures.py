@@ -128,9 +128,23 @@ def test_a_recipe_that_would_fail_is_stopped_alike(demo: Project, name: str) -> 
     assert stop.fix is not None and not stop.estimated
 
 
-@pytest.mark.parametrize(
-    "values", [{}, {"resume_from_checkpoint": True}, {"pad_token": "<|im_end|>"}, LORA, {"loss_type": "apo_zero"}]
-)
+def test_resuming_needs_a_checkpoint(demo: Project) -> None:
+    """true takes the newest complete one of the output folder; without one, TRL fails after loading."""
+    for values in ({"resume_from_checkpoint": True}, {"resume_from_checkpoint": "out/checkpoint-5"}):
+        write(demo, values)
+        said, checks = both(demo)
+        assert ("resume_from_checkpoint", "stop") in said and any(one.level is Level.STOP for one in checks)
+    place = demo.folder / "out" / "checkpoint-5"
+    place.mkdir(parents=True)
+    (place / "trainer_state.json").write_text("{}")
+    (demo.folder / "out" / "model.safetensors").write_text("")  # resuming replaces it without a question
+    for values in ({"resume_from_checkpoint": True}, {"resume_from_checkpoint": "out/checkpoint-5"}):
+        write(demo, values)
+        said, checks = both(demo)
+        assert ("resume_from_checkpoint", "stop") not in said and all(one.level is not Level.STOP for one in checks)
+
+
+@pytest.mark.parametrize("values", [{}, {"pad_token": "<|im_end|>"}, LORA, {"loss_type": "apo_zero"}])
 def test_what_trl_accepts_is_not_stopped(demo: Project, values: dict[str, Any]) -> None:
     write(demo, values)
     said, checks = both(demo)

@@ -11,8 +11,8 @@ import pytest
 from smoltui.backends.data_files.source import open_pairs
 from smoltui.backends.pairs import curation_file
 from smoltui.backends.pairs.curation_file import CurationFile
+from smoltui.backends.project.model_configs import config_in
 from smoltui.backends.project.project import Project
-from smoltui.backends.project.recipe_facts import model_config
 from smoltui.backends.project.recipe_file import load_recipe
 from smoltui.backends.system import data_folder
 from smoltui.backends.system.small_file import read_small
@@ -49,7 +49,7 @@ def test_a_pipe_in_the_place_of_each_file(tmp_path: Path) -> None:
         CurationFile(tmp_path).load()
     with pytest.raises(InputError, match="not a regular file"):
         CurationFile(tmp_path).append([Decision("pin", "0" * 32)])
-    assert model_config(tmp_path) is None and data_folder.read_json(tmp_path / "state.json") is None
+    assert config_in(tmp_path) is None and data_folder.read_json(tmp_path / "state.json") is None
     with pytest.raises(PairsError, match="contains no file that can be read"):
         open_pairs(tmp_path)
 
@@ -67,7 +67,7 @@ def test_a_deep_state_file_is_no_saved_set(tmp_path: Path, text: str) -> None:
         (tmp_path / name).write_text(text, encoding="utf-8", errors="surrogatepass")
     with pytest.raises(PairsError):
         open_pairs(tmp_path)
-    assert model_config(tmp_path) is None or text.startswith('{"_data')
+    assert config_in(tmp_path) is None or text.startswith('{"_data')
 
 
 def test_half_a_character_in_a_record(tmp_path: Path) -> None:

@@ -33,6 +33,11 @@ class StepShape:
     tuned: bool = True
     """Whether the estimate's constants were derived with this shape among others."""
 
+    @property
+    def model(self) -> str:
+        """Tells its model from the others of its architecture."""
+        return f"{self.config['model_type']} {self.config['vocab_size']}"
+
     def values(self) -> dict[str, Any]:
         """The recipe of such a step."""
         found: dict[str, Any] = {
@@ -80,6 +85,15 @@ _3B = _smollm3(2048, 36, 16, 4, 11008, 128256)
 _LLAMA = _smollm3(576, 10, 9, 3, 1536, 49152) | {"model_type": "llama", "tie_word_embeddings": False}
 _QWEN3 = _smollm3(512, 8, 8, 4, 1536, 32000) | {"model_type": "qwen3", "head_dim": 128}
 _QWEN2 = _smollm3(896, 12, 14, 2, 4864, 16000) | {"model_type": "qwen2"}
+
+_GEMMA = _smollm3(256, 6, 4, 1, 2048, 504) | {"model_type": "gemma2", "head_dim": 64}
+_PHI = _smollm3(512, 6, 8, 8, 2048, 504) | {"model_type": "phi3", "tie_word_embeddings": False}
+_OLMO = _smollm3(512, 6, 8, 4, 1536, 504) | {"model_type": "olmo2", "tie_word_embeddings": False}
+
+MODELS = (_5M, _30M, _100M)
+"""Models of 5, 30 and 100 million weights, as in config.json."""
+LARGE_VOCABULARY = _5MV
+LLAMA = _LLAMA
 
 SHAPES = (
     StepShape("5M", _5M),
@@ -129,3 +143,13 @@ SHAPES = (
     StepShape("qwen2 b2", _QWEN2, batch=2, tuned=False),
     StepShape("qwen2 bf16 lora 1024", _QWEN2, 1, 1024, "bfloat16", 16, tuned=False),
 )
+
+PROBED = (
+    StepShape("gemma2 b2", _GEMMA, batch=2, tuned=False),
+    StepShape("gemma2 large vocabulary", _GEMMA | {"vocab_size": 32000}, tuned=False),
+    StepShape("gemma2 lora b2 512", _GEMMA, 2, 512, rank=16, tuned=False),
+    StepShape("phi3 b2 512", _PHI, batch=2, length=512, tuned=False),
+    StepShape("phi3 bf16 lora b2 512 all kept", _PHI, 2, 512, "bfloat16", 16, checkpointing=False, tuned=False),
+    StepShape("olmo2 b4 all kept", _OLMO, batch=4, checkpointing=False, tuned=False),
+)
+"""Of architectures whose weights are not counted by us but by the probe, from transformers' own modules."""

@@ -32,11 +32,11 @@ def test_a_plain_recipe_needs_nothing() -> None:
     ],
 )
 def test_each_key_brings_its_package(values: dict[str, object], wanted: dict[str, str | None]) -> None:
-    """With an exact version and the key that needs it."""
-    found = {package.requirement.partition("==")[0]: package for package in packages_for(values)}
+    """With a version and the key that needs it."""
+    found = {package.name: package for package in packages_for(values)}
     assert set(found) == set(wanted)
     for name, why in wanted.items():
-        assert found[name].requirement.count("==") == 1 and (why is None or found[name].needed_by == why)
+        assert "=" in found[name].requirement and (why is None or found[name].needed_by == why)
 
 
 def test_odd_values_need_nothing() -> None:
@@ -47,6 +47,6 @@ def test_odd_values_need_nothing() -> None:
 def test_every_optimizer_of_trl_is_known_to_need_a_package_or_none() -> None:
     """Those of torch and transformers themselves need none; a new one of TRL has to be placed."""
     own = {"adamw_torch", "adamw_torch_fused", "adafactor", "sgd", "adagrad", "rmsprop"}
-    elsewhere = {"adamw_torch_xla", "adamw_torch_npu_fused", "adamw_anyprecision"}  # other accelerators, torchdistx
+    elsewhere = {"adamw_anyprecision"}  # torchdistx has no release, so a rule stops it
     needless = {name for name in snapshot().keys["optim"].choices if not packages_for({"optim": name})}
     assert needless == own | elsewhere
