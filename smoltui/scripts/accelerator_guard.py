@@ -25,11 +25,11 @@ def why_intended(recipe: Mapping[str, Any], flags: Sequence[str], env: Mapping[s
         return ""
     for key in HALF:
         if str(_flag(flags, key, recipe.get(key))).lower() == "true":
-            return f"{key}: true"
+            return f"{key}: true needs one"
     if env.get("JOB_ID") and env.get("ACCELERATOR", "").lower() not in ("", "none", "cpu", "null"):
-        return f"the flavor of this Job ({env['ACCELERATOR']})"
+        return f"the flavor of this Job has one ({env['ACCELERATOR']})"
     if gpus := env.get("SLURM_JOB_GPUS") or env.get("SLURM_STEP_GPUS"):
-        return f"the GPUs that Slurm allocated ({gpus})"
+        return f"Slurm allocated GPUs to this job ({gpus})"
     return ""
 
 
@@ -55,8 +55,7 @@ def refuse_without_accelerator(recipe: Mapping[str, Any], flags: Sequence[str]) 
         return
     built = f"CUDA {torch.version.cuda}" if torch.version.cuda else "the CPU alone"
     raise WrongInputError(
-        f"No accelerator: {why} needs one, but torch {torch.__version__} sees none. "
-        f"It is built for {built}; {driver_words()}",
+        f"No accelerator: {why}, but torch {torch.__version__} sees none. It is built for {built}; {driver_words()}",
         "Start it where torch sees a GPU, or write use_cpu: true without bf16 and fp16 to train on the processor.",
     )
 

@@ -119,13 +119,13 @@ def test_another_machine_continues_with_the_same_losses(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("recipe", "flags", "env", "said"),
     [
-        ({"bf16": True}, [], {}, "bf16: true"),
-        ({}, ["--fp16"], {}, "fp16: true"),
+        ({"bf16": True}, [], {}, "bf16: true needs one"),
+        ({}, ["--fp16"], {}, "fp16: true needs one"),
         ({"bf16": True}, ["--bf16", "false"], {}, ""),
         ({"bf16": True, "use_cpu": True}, [], {}, ""),
-        ({}, [], {"JOB_ID": "1", "ACCELERATOR": "A100"}, "the flavor of this Job (A100)"),
+        ({}, [], {"JOB_ID": "1", "ACCELERATOR": "A100"}, "the flavor of this Job has one (A100)"),
         ({}, [], {"JOB_ID": "1", "ACCELERATOR": "none"}, ""),
-        ({}, [], {"SLURM_JOB_GPUS": "0,1"}, "the GPUs that Slurm allocated (0,1)"),
+        ({}, [], {"SLURM_JOB_GPUS": "0,1"}, "Slurm allocated GPUs to this job (0,1)"),
         ({}, [], {}, ""),
     ],
 )

@@ -32,8 +32,8 @@ Wait = Callable[..., Awaitable[None]]
 @pytest.fixture
 def project(own_machine: Path, slurm: Cluster, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A demo whose training is a script that says what the real one says."""
-    monkeypatch.setattr(monitor, "JOBS_SECONDS", 1.0)
-    engine = SlurmEngine(PAUSING_TRAINING, poll_seconds=1, log_seconds=0.1)
+    monkeypatch.setattr(monitor, "JOBS_SECONDS", 0.3)
+    engine = SlurmEngine(PAUSING_TRAINING, poll_seconds=0.3, log_seconds=0.1)
     known = [entry for entry in services.ENGINES if entry[0] is not SLURM]
     monkeypatch.setattr(services, "ENGINES", [known[0], (SLURM, lambda: engine), *known[1:]])
     found = create_project(own_machine / "demo", "demo")

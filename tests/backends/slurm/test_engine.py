@@ -28,7 +28,7 @@ SECONDS = 20
 
 @pytest.fixture
 def engine(slurm: Cluster) -> SlurmEngine:
-    return SlurmEngine(PAUSING_TRAINING, poll_seconds=0.5, log_seconds=0.1)
+    return SlurmEngine(PAUSING_TRAINING, poll_seconds=0.2, log_seconds=0.1)
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def spec(tmp_path: Path) -> Callable[..., RunSpec]:
     """A run of so many steps, with further keys of its recipe and of [slurm]."""
 
     def make(recipe: str = "steps: 6", name: str = "run", **options: object) -> RunSpec:
-        asked = {"gpus": 0, **options}
+        asked = {"gpus": 0, "mem": "100M", **options}
         return RunSpec(
             name=name,
             project=str(tmp_path),
@@ -76,9 +76,9 @@ def losses(run: Run) -> list[tuple[int, float]]:
 WHOLE = [(step, 0.7 - step / 100) for step in range(1, 7)]
 
 
-async def test_pause_and_resume(engine: SlurmEngine, spec: Callable[..., RunSpec]) -> None:
+async def pause_and_resume(engine: SlurmEngine, slurm: Cluster, spec: Callable[..., RunSpec]) -> None:
     """The step in progress is finished and kept, and a second job continues the same log and curve."""
-    run = await engine.submit(spec("steps: 6\nhold_at: 3"))
+    run = await engine.submit(spec("steps: 6\nhold_at: 3", "paused"))
     await until(engine, run.id, lambda now: now.step == 3)
     paused = await engine.pause(run.id)
     assert (paused.stage, paused.message, paused.resumable) == (Stage.CANCELED, "Paused at step 3", True)
@@ -94,9 +94,9 @@ async def test_pause_and_resume(engine: SlurmEngine, spec: Callable[..., RunSpec
         await engine.resume(run.id)
 
 
-async def test_stopped_before_its_limit(engine: SlurmEngine, slurm: Cluster, spec: Callable[..., RunSpec]) -> None:
+async def stopped_before_its_limit(engine: SlurmEngine, slurm: Cluster, spec: Callable[..., RunSpec]) -> None:
     """Slurm tells the steps to save, as it does before the time limit: nobody has to do anything."""
-    run = await engine.submit(spec("steps: 6\nhold_at: 3"))
+    run = await engine.submit(spec("steps: 6\nhold_at: 3", "limit"))
     running = await until(engine, run.id, lambda now: now.step == 3)
     slurm.ask("scancel", "--signal=TERM", job_of(running))
     waits = await until(engine, run.id, lambda now: now.stage == Stage.SCHEDULING and "delays" in (now.message or ""))
@@ -110,9 +110,9 @@ async def test_stopped_before_its_limit(engine: SlurmEngine, slurm: Cluster, spe
     assert "Resumed from step 3" in [event.message for event in said if isinstance(event, events.StageChanged)]
 
 
-async def test_the_most_restarts(engine: SlurmEngine, slurm: Cluster, spec: Callable[..., RunSpec]) -> None:
+async def the_most_restarts(engine: SlurmEngine, slurm: Cluster, spec: Callable[..., RunSpec]) -> None:
     """A run that may not be restarted stays paused, and says how it continues."""
-    run = await engine.submit(spec("steps: 6\nhold_at: 2", restarts=0))
+    run = await engine.submit(spec("steps: 6\nhold_at: 2", "restarts", restarts=0))
     running = await until(engine, run.id, lambda now: now.step == 2)
     slurm.ask("scancel", "--signal=TERM", job_of(running))
     ended = await until(engine, run.id, lambda now: now.is_final)
@@ -120,20 +120,7 @@ async def test_the_most_restarts(engine: SlurmEngine, slurm: Cluster, spec: Call
     assert ended.message == "Paused at step 2: it was restarted 0 times already"
 
 
-async def test_preempted(engine: SlurmEngine, slurm: Cluster, spec: Callable[..., RunSpec]) -> None:
-    """A more important job takes the nodes: the run saves, waits, and continues on its own."""
-    run = await engine.submit(spec("steps: 6\nhold_at: 3", partition="low", exclusive=True))
-    await until(engine, run.id, lambda now: now.step == 3)
-    slurm.ask("sbatch", "--partition=main", "--nodes=2", "--exclusive", "--output=/dev/null", "--wrap=sleep 2")
-    waits = await until(engine, run.id, lambda now: now.stage == Stage.SCHEDULING and "delays" in (now.message or ""))
-    assert "continues from step 3" in (waits.message or "")
-    start_soon(slurm, run)
-    ended = await until(engine, run.id, lambda now: now.is_final)
-    assert (ended.stage, ended.message) == (Stage.COMPLETED, "Restarted once")
-    assert losses(ended) == WHOLE
-
-
-async def test_ends_in_slurm_s_words(engine: SlurmEngine, slurm: Cluster, spec: Callable[..., RunSpec]) -> None:
+async def ends_in_slurm_s_words(engine: SlurmEngine, slurm: Cluster, spec: Callable[..., RunSpec]) -> None:
     """Whatever ends a job, the run has the right stage, a sentence, and what to do."""
     held = await engine.submit(spec("steps: 6\nhold_at: 2", "scancelled"))
     batch = await engine.submit(spec("steps: 6\nhold_at: 2", "batch"))
@@ -164,6 +151,25 @@ async def test_ends_in_slurm_s_words(engine: SlurmEngine, slurm: Cluster, spec: 
     assert told["python"][0] == Stage.ERROR and told["python"][1].endswith(": /nowhere/python")
     assert found["scancelled"].resumable  # it was told to save, too
     assert all(run.hint for run in found.values() if run.stage == Stage.ERROR)
+
+
+async def test_side_by_side(engine: SlurmEngine, slurm: Cluster, spec: Callable[..., RunSpec]) -> None:
+    """Stories that mostly wait for Slurm share the nodes, each with runs of its own."""
+    stories = (pause_and_resume, stopped_before_its_limit, the_most_restarts, ends_in_slurm_s_words)
+    await asyncio.gather(*(story(engine, slurm, spec) for story in stories))
+
+
+async def test_preempted(engine: SlurmEngine, slurm: Cluster, spec: Callable[..., RunSpec]) -> None:
+    """A more important job takes the nodes: the run saves, waits, and continues on its own."""
+    run = await engine.submit(spec("steps: 6\nhold_at: 3", partition="low", exclusive=True))
+    await until(engine, run.id, lambda now: now.step == 3)
+    slurm.ask("sbatch", "--partition=main", "--nodes=2", "--exclusive", "--output=/dev/null", "--wrap=sleep 2")
+    waits = await until(engine, run.id, lambda now: now.stage == Stage.SCHEDULING and "delays" in (now.message or ""))
+    assert "continues from step 3" in (waits.message or "")
+    start_soon(slurm, run)
+    ended = await until(engine, run.id, lambda now: now.is_final)
+    assert (ended.stage, ended.message) == (Stage.COMPLETED, "Restarted once")
+    assert losses(ended) == WHOLE
 
 
 def _script_of(run: Run) -> int:

@@ -54,6 +54,7 @@ CASES = {
     "exit 7": Case("FAILED NonZeroExitCode 7:0", ERROR, "exit code 7", "log", ended(7, "failed")),
     "exit 7, no script": Case("FAILED NonZeroExitCode 7:0", ERROR, "exit code 7", "log"),
     "batch script killed": Case("FAILED JobLaunchFailure 0:9", ERROR, "SIGKILL", "slurm.mem"),
+    "batch script killed, 24.11": Case("FAILED RaisedSignal:9(Killed) 0:9", ERROR, "SIGKILL", "slurm.mem"),
     "batch script terminated": Case("FAILED JobLaunchFailure 0:15", ERROR, "signal 15", "log"),
     "scancel, running": Case("CANCELLED None 0:15", CANCELED, "while it was running, not by smoltui", "again"),
     "scancel by me": Case("CANCELLED None 0:15", CANCELED, "Stopped on request", "again", asked="cancel"),
@@ -88,6 +89,9 @@ CASES = {
         ("slurmstepd: error: couldn't chdir to `/runs/r': No such file or directory: going to /tmp instead",),
     ),
     "dependency never": Case("PENDING DependencyNeverSatisfied 0:0", WAITING, "never starts", script=None, log=()),
+    "dependency never, ended by Slurm": Case(
+        "CANCELLED DependencyNeverSatisfied 0:0", CANCELED, "before it started", "again", None, ()
+    ),
     "OverMemoryKill": Case(
         "FAILED JobLaunchFailure 0:9",
         ERROR,
@@ -105,6 +109,13 @@ CASES = {
         "slurm.mem",
         ended(137, "failed"),
         (STEP_2, "srun: error: n1: task 0: Out Of Memory"),
+    ),
+    "out of memory, step, COMPLETED": Case(
+        "COMPLETED None 0:0",
+        ERROR,
+        "more memory than it asked for",
+        "slurm.mem",
+        log=(STEP_2, "srun: error: n1: task 0: Out Of Memory"),
     ),
     "node down": Case("NODE_FAIL NodeDown 0:0", ERROR, "A node of the job failed: n1", "again"),
     "boot failure": Case("BOOT_FAIL None 0:0", ERROR, "A node of the job failed", "again", None, ()),
