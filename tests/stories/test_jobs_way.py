@@ -46,6 +46,7 @@ def app(own_machine: Path, server: LocalHub) -> SmoltuiApp:
     return SmoltuiApp(project, Services({"hub": HubEngine()}), opening="runs")
 
 
+@pytest.mark.slow
 async def test_a_job_by_keyboard_alone(
     app: SmoltuiApp, server: LocalHub, wait_until: Wait, picture: Callable[..., None]
 ) -> None:

@@ -285,6 +285,7 @@ def report(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, 
     return found
 
 
+@pytest.mark.slow
 def test_values_as_json_and_as_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "pairs.jsonl"
     write(path, rows())

@@ -302,6 +302,7 @@ def test_columns_go_where_there_is_no_room() -> None:
     assert line.split() == ["›", "p", "42", "−2", "why"] and len(line) == 40
 
 
+@pytest.mark.slow
 @given(ANY_TEXT, st.integers(1, 140), st.booleans(), st.sets(st.sampled_from(["excluded", "noted", "problem"])))
 def test_any_text_makes_a_line_of_the_right_width(text: str, width: int, is_cursor: bool, flags: set[str]) -> None:
     """Whatever a row contains: as wide as it should be, and nothing that acts on the terminal."""

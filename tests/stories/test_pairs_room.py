@@ -267,6 +267,7 @@ async def test_a_long_pair_is_read_before_it_is_counted(
         assert f"{len(lines):,} characters" in head[:60] and "cut at max_length" in seen(app)
 
 
+@pytest.mark.slow
 async def test_a_chat_template_that_never_ends(
     app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -848,6 +849,7 @@ async def test_a_set_that_takes_long_to_open_does_not_hold_me(
     gate.set()
 
 
+@pytest.mark.slow
 async def test_i_read_a_set_anew_from_far_down(app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path) -> None:
     """r drops what was imported: keys pressed meanwhile work on what can be read, and the whole set comes back."""
     write_many(tmp_path / "train.jsonl", 300)
@@ -869,6 +871,7 @@ async def test_i_read_a_set_anew_from_far_down(app: SmoltuiApp, wait_until: Wait
         await wait_until(lambda: "pair 300 of 300" in seen(app))
 
 
+@pytest.mark.slow
 async def test_r_keeps_my_place(app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path) -> None:
     """Far down, r: I am back there when it is read in, at the end where the set is shorter by now; held out is told."""
     write_many(tmp_path / "train.jsonl", 300)
@@ -918,6 +921,7 @@ async def test_what_was_found_belongs_to_its_set(app: SmoltuiApp, wait_until: Wa
         await wait_until(lambda: "To train on them, set in the recipe dataset_name: curated" in told(app))
 
 
+@pytest.mark.slow
 async def test_the_cache_is_deleted_while_i_decide(app: SmoltuiApp, wait_until: WaitUntil) -> None:
     """One sentence with the next step for each key, and r brings the set back."""
     import shutil

@@ -51,6 +51,7 @@ GOOD = ("eight minutes", "Loire", "56", "It is ten")
 BAD = ("Dunno", "ask somebody else", "Paris", "Alps", "54", "Who knows", "Look it up")
 
 
+@pytest.mark.slow
 def test_every_published_shape(cases: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The question is asked by the user, the good answer is chosen; brackets and marks are nobody's words."""
     seen = 0

@@ -29,6 +29,7 @@ def started(project: Project) -> SmoltuiApp:
     return SmoltuiApp(project, Services({}), remembered=remembered)
 
 
+@pytest.mark.slow
 async def test_i_come_back(project: Project, wait_until: WaitUntil) -> None:
     """Theme, room, pair, field of the recipe, order of the runs, and what I unfolded."""
     app = started(project)
@@ -51,6 +52,7 @@ async def test_i_come_back(project: Project, wait_until: WaitUntil) -> None:
         await wait_until(lambda: "sorted by" in seen(app) and "reversed" in seen(app))
 
 
+@pytest.mark.slow
 async def test_views_and_orders_that_i_left(project: Project, wait_until: WaitUntil) -> None:
     """The order of the pairs, the prompt that I was reading, and the view of Submit."""
     app = started(project)

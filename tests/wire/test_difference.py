@@ -73,6 +73,7 @@ def screen_for(terminal: Terminal) -> Emulator:
     return Emulator(WIDTH, HEIGHT, background_erase=terminal.background_erase)
 
 
+@pytest.mark.slow
 @given(SCREENS, SCREENS, st.integers(-4, 4), st.sampled_from(TERMINALS), st.data())
 def test_any_screen_becomes_any_other(
     first: tuple[Row, ...], other: tuple[Row, ...], by: int, terminal: Terminal, data: st.DataObject

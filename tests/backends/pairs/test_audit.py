@@ -105,6 +105,7 @@ def test_near_duplicates_are_compared_by_what_is_asked(tmp_path: Path) -> None:
     assert rows_of(make_audit(Asked(opened.folder, None, None, None)))["near_duplicate_prompts"] == [4, 6]
 
 
+@pytest.mark.slow
 def test_many_near_duplicates_across_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Groups of near duplicates are found whole, also when few prompts are held at a time."""
     monkeypatch.setattr("smoltui.backends.pairs.audit.COMPARED_AT_ONCE", 7)

@@ -136,6 +136,7 @@ def test_every_hostile_value_is_found_again(tmp_path: Path) -> None:
 VALUES = st.none() | st.booleans() | st.integers() | st.floats() | ANY_TEXT | st.lists(ANY_TEXT, max_size=2)
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20, deadline=None)
 @given(st.lists(VALUES, min_size=1, max_size=12))
 def test_any_values_are_found_again(tmp_path_factory: pytest.TempPathFactory, values: list[Any]) -> None:

@@ -304,6 +304,7 @@ class TestTheWholeSet:
         assert (tmp_path / "audit.md").is_file()
         assert await searched(session, "where duplicate") == [], "what it found can be searched"
 
+    @pytest.mark.slow
     async def test_the_split_that_the_recipe_evaluates_on_is_compared_with(self, tmp_path: Path) -> None:
         write(tmp_path)
         write(tmp_path, ROWS[:1], "test.jsonl")

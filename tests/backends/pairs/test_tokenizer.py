@@ -333,6 +333,7 @@ def test_where_the_answer_begins_and_what_is_cut() -> None:
     assert view_from_json(json.loads(json.dumps(short.as_json()))) == short
 
 
+@pytest.mark.slow
 def test_what_is_quickly_measured_is_what_the_view_shows(shared_data: Path, model: Path) -> None:
     """Counts and cuts of real pairs at every length, of plain text, and with `keep_end`."""
     pairs = [pair for row in transcripts(shared_data)[:60] if (pair := pair_of(0, row)).problem is None]
@@ -383,6 +384,7 @@ def test_special_tokens_written_in_a_row_are_seen() -> None:
     assert specials.count("<|im_end|>") == 3 and specials.count("<|im_start|>") == 3
 
 
+@pytest.mark.slow
 def test_where_trl_would_cut_the_raw_row(shared_data: Path) -> None:
     """443 of the 445 known rows are usable pairs: TRL's cut is shown where it falls. Elsewhere there is none."""
     ours = demo().limited({"max_length": None})

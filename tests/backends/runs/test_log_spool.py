@@ -131,6 +131,7 @@ def test_the_first_error_is_known(spool: LogSpool) -> None:
 # -- limits
 
 
+@pytest.mark.slow
 def test_a_long_log_takes_no_memory() -> None:
     """What Python holds grows by less than 5 MB, and a window in the middle is right."""
     spool = LogSpool()

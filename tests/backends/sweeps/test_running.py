@@ -92,6 +92,7 @@ def test_compared_and_continued(project: Project, tmp_path: Path, capsys: pytest
     assert "beta cannot be 0" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 async def test_killed_between_two_starts(project: Project, script: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """kill -9 after the second of six starts: continuing starts the other four, and none twice."""
     code = f"""
@@ -136,6 +137,7 @@ asyncio.run(main())
         await engine.cancel(point.run_id)
 
 
+@pytest.mark.slow
 async def test_by_keyboard(
     project: Project, tmp_path: Path, script: Path, wait_until: Callable[..., Awaitable[None]]
 ) -> None:
