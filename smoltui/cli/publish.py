@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from smoltui.backends.evaluation.answers import runs_with_models
 from smoltui.backends.publish import publication as publishing
 from smoltui.backends.publish.hub_reading import page
+from smoltui.backends.system.small_file import replace_small
 from smoltui.backends.system.threads import in_thread
 from smoltui.cli.confirming import confirm_publishing
 from smoltui.cli.output import cell, note, print_json, print_warning, say
@@ -90,7 +91,7 @@ async def _card(project: Project, asked: CardAsked) -> dict[str, Any]:
 
 def _write(path: Path, text: str) -> None:
     try:
-        path.write_text(text, encoding="utf-8")
+        replace_small(path, text.encode())
     except OSError as error:
         raise InputError(f"The card cannot be written ({error.strerror}): {path}", "Choose another file.") from error
 

@@ -31,7 +31,7 @@ ROOMS = {
     "Recipe": ("3", "jjjjjkkkkk", WIDE),
     "Runs": ("4", "jkjkjjkkjk", WIDE),
     "Evaluate": ("5", "jjjkkkjjkk", (80, 12)),
-    "Submit": ("6", "jjjkkkjjkk", (80, 12)),
+    "Submit": ("6", "vvvvvvvv", WIDE),
 }
 """Room → its key, keys that move about in it, and a terminal in which there is something to move."""
 

@@ -15,6 +15,7 @@ from smoltui.backends.project.project import Project
 from smoltui.backends.project.recipe_file import RecipeFile, load_project_recipe, render
 from smoltui.backends.runs.token_check import leaks
 from smoltui.backends.system.paths import exists, expanded
+from smoltui.backends.system.small_file import replace_small
 from smoltui.core.exporting.commands import hf_jobs_with_script, hf_jobs_with_trl, trl_command
 from smoltui.core.exporting.script import ScriptParts, exported_script, requirements_of
 from smoltui.core.recipe import output_dir_of
@@ -101,7 +102,7 @@ def write_export(text: str, path: str, *, overwrite: bool = False) -> Path:
     if exists(target) and not overwrite:
         raise InputError(f"There is such a file already: {target}", "Choose another name, or replace it: --overwrite")
     try:
-        target.write_text(text if text.endswith("\n") else f"{text}\n", encoding="utf-8")
+        replace_small(target, (text if text.endswith("\n") else f"{text}\n").encode())
     except OSError as error:
         raise InputError(f"The file cannot be written ({error.strerror}): {target}", "Choose another place.") from error
     return target

@@ -17,7 +17,7 @@ from smoltui.backends.runs import store as run_store
 from smoltui.backends.runs.engine import Engine
 from smoltui.backends.runs.output_dir import broken_weights
 from smoltui.backends.system import data_folder
-from smoltui.backends.system.small_file import read_small_text
+from smoltui.backends.system.small_file import read_small_text, replace_small
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.publish import pull_request
 from smoltui.core.publish.card import card
@@ -124,7 +124,7 @@ def write_card_to_edit(publication: Publication) -> Path:
     path = publication.folder / EDITED
     try:
         data_folder.private_folder(publication.folder)
-        path.write_text(publication.text, encoding="utf-8")
+        replace_small(path, publication.text.encode())
     except OSError as error:
         raise InputError(f"The card cannot be written ({error.strerror}): {path}", "Free some space there.") from error
     return path

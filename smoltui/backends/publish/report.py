@@ -11,7 +11,7 @@ from smoltui.backends.publish.facts import gather, read_run
 from smoltui.backends.runs import store as run_store
 from smoltui.backends.runs.engine import Engine
 from smoltui.backends.runs.pair_facts import pair_facts
-from smoltui.backends.system.small_file import read_small
+from smoltui.backends.system.small_file import read_small, replace_small
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.publish import report as reports
 from smoltui.core.publish.curves import curves_svg
@@ -66,7 +66,7 @@ def write_report(report: Report, folder: Path) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
-            (folder / name).write_text(text, encoding="utf-8", errors="replace")
+            replace_small(folder / name, text.encode(errors="replace"))
     except OSError as error:
         raise InputError(
             f"The report cannot be written ({error.strerror or error}): {folder}", "Choose another folder with --out."

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from smoltui.backends.publish.hub_reading import page
 from smoltui.backends.publish.leaderboard import Prepared
+from smoltui.backends.system.small_file import replace_small
 from smoltui.core.publish.board_file import NAME
 from smoltui.errors import InputError
 
@@ -28,7 +29,7 @@ def save_for_later(project: Path, prepared: Prepared, description: str) -> str:
     try:
         folder.mkdir(exist_ok=True)
         for name, text in files.items():
-            (folder / name).write_text(text, encoding="utf-8")
+            replace_small(folder / name, text.encode())
     except OSError as error:
         raise InputError(
             f"The entry could not be saved ({error.strerror}): {folder}", "Free some space, or make it writable."

@@ -44,8 +44,11 @@ def read_small_text(path: Path, most_bytes: int = MOST_BYTES) -> str:
 def replace_small(path: Path, data: bytes) -> None:
     """Writes a file beside this one and renames it: an interruption leaves the old or the new one.
 
-    A link stays a link, and the file keeps its permissions. Raises OSError.
+    A link stays a link, and the file keeps its permissions. A pipe or a device is written to. Raises OSError.
     """
+    if path.exists() and not path.is_file():  # not the resolved path: /dev/stdout leads to a name that doesn't exist
+        path.write_bytes(data)
+        return
     real = path.resolve()
     descriptor, beside = tempfile.mkstemp(prefix=f".{real.name}.", dir=real.parent)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -15,7 +16,7 @@ from smoltui.backends.project.model_configs import config_in
 from smoltui.backends.project.project import Project
 from smoltui.backends.project.recipe_file import load_recipe
 from smoltui.backends.system import data_folder
-from smoltui.backends.system.small_file import read_small
+from smoltui.backends.system.small_file import read_small, replace_small
 from smoltui.core.pairs.curation import Decision
 from smoltui.errors import InputError, PairsError, RecipeError
 
@@ -89,3 +90,23 @@ def test_decisions_beyond_all_measure(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(curation_file, "MOST_BYTES", 1 << 20)
     with pytest.raises(InputError, match="larger than 1 MB"):
         CurationFile(tmp_path).load()
+
+
+def test_a_replacement_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk: the file that was there is still whole, and nothing lies beside it."""
+    path = tmp_path / "card.md"
+    path.write_text("the old card")
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        replace_small(path, b"the new card")
+    assert path.read_text() == "the old card" and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_device_is_written_to() -> None:
+    """`-o /dev/null` replaces no device."""
+    replace_small(Path(os.devnull), b"text")
+    assert Path(os.devnull).is_char_device()
