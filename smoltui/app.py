@@ -92,7 +92,15 @@ def _submit() -> Screen[None]:
 WATCH_AFTER_SECONDS = 0.1
 """Delay before runs are listed: after the first frame."""
 PRELOAD_AFTER_SECONDS = 1.2
-"""Delay before what the Pairs room needs is loaded; otherwise opening the room takes a third of a second."""
+"""Delay before what Recipe and Pairs need is loaded; otherwise opening Pairs takes a third of a second."""
+PRELOADED = (
+    "smoltui.screens.recipe.room",
+    "smoltui.backends.project.recipe_facts",
+    "ruamel.yaml",
+    "pyarrow.ipc",
+    "smoltui.screens.pairs.room",
+)
+"""Modules of which these consist."""
 
 REMEMBER_AFTER_SECONDS = 2.0
 REMEMBER_AT_END_SECONDS = 0.2
@@ -104,12 +112,13 @@ LEAVING_SECONDS = 0.5
 
 
 def _preload() -> None:
-    """Imports the Pairs room and Arrow in a background thread."""
+    """Imports the Recipe room, the Pairs room, and what they read files with, in a background thread."""
 
     def load() -> None:
-        from pyarrow import ipc  # noqa: F401
+        from importlib import import_module
 
-        import smoltui.screens.pairs.room  # noqa: F401
+        for name in PRELOADED:
+            import_module(name)
 
     threading.Thread(target=load, name="smoltui-preload", daemon=True).start()
 

@@ -20,6 +20,7 @@ from smoltui.cli.follow_ups import follow_up
 from smoltui.cli.output import bell, cell, note, print_error, print_json, print_warning, say
 from smoltui.core.machine.hardware import FlavorFit, accelerators, device_bytes, gb, prices
 from smoltui.core.machine.hardware import as_json as flavor_as_json
+from smoltui.core.runs.cost import usd_span
 from smoltui.core.runs.pace import as_span, as_time
 from smoltui.core.runs.rerun import Changes
 from smoltui.core.runs.rules import waiting_sentence, waits_long
@@ -256,7 +257,7 @@ def _fit_in_words(fit: FlavorFit) -> str:
     if fit.took is not None:
         parts.append(as_span(fit.took.low, fit.took.high))
     if fit.cost is not None:
-        parts.append("{:.2f} – {:.2f} USD".format(*fit.cost))
+        parts.append(usd_span(*fit.cost))
     return ", ".join(parts)
 
 
@@ -267,8 +268,10 @@ def hardware(project: Project | None, on: str | None, *, as_json: bool) -> None:
         RecipeError: the recipe cannot be read.
         ServiceError: the flavors cannot be listed.
     """
+    from smoltui.backends.pairs.counted import PairCounts
     from smoltui.backends.project.recipe_facts import recipe_shape
     from smoltui.backends.project.recipe_file import load_project_recipe
+    from smoltui.backends.runs.past_speeds import past_speeds
     from smoltui.core.machine.hardware import fits
 
     values: dict[str, Any] | None = None if project is None else dict(load_project_recipe(project).values)
@@ -276,10 +279,13 @@ def hardware(project: Project | None, on: str | None, *, as_json: bool) -> None:
     engine = runs.able("hardware", on or (project.settings().on if project is not None else ""))
     listed = runs.run_async(engine.hardware())
     rows: list[tuple[Flavor, FlavorFit | None]]
-    if values is None:
+    if project is None or values is None:
         rows = [(flavor, None) for flavor in listed]
     else:
-        rows = [(fit.flavor, fit) for fit in fits(listed, values, shape)]
+        counts, settings = PairCounts(), project.settings()
+        pairs, sizes = counts.rows(project, values, settings), counts.measured(project, values, settings)
+        found = fits(listed, values, shape, pairs, sizes=sizes, past=past_speeds)
+        rows = [(fit.flavor, fit) for fit in found]
     if as_json:
         print_json([flavor_as_json(flavor, fit) for flavor, fit in rows])
         return

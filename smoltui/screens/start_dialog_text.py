@@ -12,7 +12,7 @@ from smoltui.core.machine.device import gib
 from smoltui.core.machine.duration import Duration
 from smoltui.core.preflight.preflight import Check, Facts
 from smoltui.core.recipe import Level
-from smoltui.core.runs.cost import Flavor, usd, worst_cost
+from smoltui.core.runs.cost import Flavor, usd, usd_span, worst_cost
 from smoltui.core.runs.pace import as_span, as_time
 from smoltui.core.runs.place import Place, Target
 from smoltui.core.runs.run import RunSpec
@@ -159,7 +159,7 @@ def _expected(flavor: Flavor | None, took: Duration | None) -> str:
     if flavor is None or took is None or flavor.usd_per_minute is None:
         return ""
     low, high = (worst_cost(flavor, seconds) or 0.0 for seconds in (took.low, took.high))
-    return f"  expected {low:.2f} – {high:.2f} USD, {_span(took)}"
+    return f"  expected {usd_span(low, high)}, {_span(took)}"
 
 
 def _span(took: Duration) -> str:

@@ -7,12 +7,14 @@ from dataclasses import replace
 
 from smoltui.backends.project.project import Project
 from smoltui.backends.project.recipe_facts import recipe_shape
+from smoltui.backends.runs.past_speeds import past_speeds
 from smoltui.backends.runs.plan import Plan
 from smoltui.backends.runs.spec import Options
 from smoltui.core.machine.hardware import FlavorFit, accelerators, fits
 from smoltui.core.preflight.preflight import Facts
 from smoltui.core.runs.choice import Choice
-from smoltui.core.runs.cost import Flavor, usd, worst_cost
+from smoltui.core.runs.cost import Flavor, usd, usd_span, worst_cost
+from smoltui.core.runs.pace import as_span
 from smoltui.core.runs.place import Place
 from smoltui.core.runs.run import timeout_seconds
 from smoltui.screens.explaining import Explains
@@ -26,7 +28,8 @@ Chosen = tuple[Plan, tuple[str, ...]] | None
 
 def flavors_for(project: Project, facts: Facts) -> list[FlavorFit]:
     """The listed flavors on which the recipe may fit, the cheapest first. Reads the disk."""
-    found = fits(facts.flavors, facts.values, recipe_shape(project, facts.values))
+    shape = recipe_shape(project, facts.values)
+    found = fits(facts.flavors, facts.values, shape, facts.summary.rows, sizes=facts.sizes, past=past_speeds)
     able = [fit for fit in found if fit.verdict not in ("no", "slow") and (fit.flavor.count or fit.verdict == "fits")]
     return sorted(able, key=lambda fit: fit.flavor.usd_per_minute or 0.0)
 
@@ -116,11 +119,15 @@ class StartOptions(Explains[Chosen], Modal[Chosen]):
         )
 
     def _words(self, fit: FlavorFit) -> str:
-        """Accelerators, price, the most that it can cost, and how well the recipe fits."""
+        """How well the recipe fits, expected time and cost, the most that it can cost, accelerators, and the price."""
         flavor, seconds = fit.flavor, (self.plan.spec.timeout_seconds if self.plan is not None else 0) or 0
         rate = "price unknown" if flavor.usd_per_hour is None else f"{flavor.usd_per_hour:.2f} USD/h"
         most = worst_cost(flavor, seconds)
-        parts = [accelerators(flavor), rate, f"at most {usd(most)}" if most is not None else "", fit.in_words]
+        time = as_span(fit.took.low, fit.took.high) if fit.took is not None else "time unknown"
+        cost = "" if fit.cost is None else f"{usd_span(*fit.cost).removesuffix(' USD')}, "
+        late = " (the limit may come first)" if fit.took is not None and fit.took.high > seconds else ""
+        worst = "" if most is None else f"{cost}at most {usd(most)}{late}"
+        parts = [fit.in_words, time, worst, accelerators(flavor), rate]
         return " · ".join(part for part in parts if part)
 
     def _flavor_chosen(self, name: str | None) -> None:

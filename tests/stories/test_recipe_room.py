@@ -206,14 +206,14 @@ def test_all_devices_of_the_settings_count() -> None:
     folder = PRESETS["zero3-8gpu"]
     values, settings = load_recipe(folder / "recipe.yaml").values, Project(folder).settings()
     shape = KNOWN["HuggingFaceTB/SmolLM3-3B"]
-    around = Surroundings(settings, shape, cuda=True, memory_name="NVIDIA A100")
+    around = Surroundings(settings, shape=shape, cuda=True, accelerator="NVIDIA A100", memory_name="NVIDIA A100")
     for target in Target:
         found = outcome(values, around, target)
         assert found.summary.pairs_per_step == 16 and found.time is not None
         assert found.fit is not None and found.fit.needed < 24 * 2**30
     changed = effects(values, {**values, "per_device_train_batch_size": 1}, around, Target.JOB)
     assert "memory 1" in changed and "16 → 8 pairs per step" in changed and "time " in changed
-    assert effects(values, {**values, "seed": 1}, around, Target.JOB) == "no change in memory, time or steps"
+    assert effects(values, {**values, "seed": 1}, around, Target.JOB) == "no change in memory, time, cost or steps"
 
 
 async def test_i_take_over_what_a_preset_has(project: Project, wait_until: Wait) -> None:

@@ -330,7 +330,7 @@ async def test_every_stop_of_a_course_job_is_fixed_with_enter(
         await wait_until(lambda: "enter Start Job · at most" in seen(app))
         await pilot.press("left")  # nothing cheaper fits
         await pilot.press("dollar_sign")
-        await wait_until(lambda: "at most 10.00 USD · fits" in seen(app, "#picker"))
+        await wait_until(lambda: "fits · " in seen(app, "#picker"))
         assert "l40sx1" not in seen(app, "#picker"), "it does not fit"
         await pilot.press("enter")
         await wait_until(lambda: "enter Start Job · at most" in seen(app))

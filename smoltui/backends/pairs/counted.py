@@ -91,8 +91,8 @@ class PairCounts:
 
         stamp = files_stamp(wanted, folder)
         key, last = (folder, wanted, stamp, judge), self._last
-        if last is not None and last[0] == key:
-            return last[1]
+        if last is not None and last[0][:3] == key[:3] and (last[0] == key or not judge):
+            return last[1]  # one that was judged has all that one has that was not
         if found := imported(wanted, folder, stamp, settings):
             return _of_store(*found) if judge else Counted(found[1].rows, found[1].split, found[1].broken)
         source = open_spec(wanted, folder)
@@ -117,6 +117,21 @@ class PairCounts:
         if last is None or last[0] is not looked or last[1] != key:
             last = self._measured = (looked, key, sizes_of(project, values, looked))
         return last[2]
+
+    def measured(self, project: Project, values: Mapping[str, object], settings: Settings) -> PairSizes | None:
+        """The sizes of the recipe's pairs; None if they are on the Hub, one of several sets, or cannot be read."""
+        from smoltui.backends.data_files.source import is_local, pairs_of
+        from smoltui.backends.pairs.curated import reading_of
+
+        try:
+            wanted = pairs_of(values)
+            if wanted is None or wanted.others or not is_local(wanted, project.folder):
+                return None
+            columns, how = reading_of(project, wanted, settings)
+            counted = self.count(replace(wanted, columns=columns, how=how), project.folder, settings, judge=True)
+            return self.sizes(project, values, counted)
+        except InputError:
+            return None
 
     def rows(self, project: Project, values: Mapping[str, object], settings: Settings) -> int | None:
         """Rows of the recipe's set; None if it is on the Hub, one of several, missing or unreadable."""

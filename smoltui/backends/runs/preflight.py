@@ -71,7 +71,7 @@ async def gather(plan: Plan, engine: Engine, *, alone: bool = False) -> Facts:
         return Facts(
             place=plan.place, values=plan.values, findings=(), summary=summarise(plan.values, None), leaks=plan.leaks
         )
-    facts, device, processes = _from_plan(plan), _Device(), plan.spec.processes or 1
+    facts, device = _from_plan(plan), _Device()
     if plan.place.here:
         facts, device = await _ask_machine(facts, Path(plan.spec.output_dir))
         if plan.spec.python:
@@ -85,10 +85,13 @@ async def gather(plan: Plan, engine: Engine, *, alone: bool = False) -> Facts:
             facts = replace(facts, hub=answers)
     elif plan.place.on_disk:
         facts = await in_thread(partial(_look_at_disk, facts, Path(plan.spec.output_dir)))
+        device = _Device(plan.settings.slurm.gpu_type or None)
     if not alone and plan.values.get("push_to_hub") and facts.account is None and not plan.place.pays:
         facts = await _ask_account(facts, _hub_account)
         if facts.account is not None:
             facts = replace(facts, hub=HubAnswers(target=await ask_target(plan.values)))
+    if (processes := _processes(plan, facts)) > 1:
+        facts = replace(facts, summary=summarise(plan.values, plan.pairs.rows, processes))
     facts = replace(facts, trackers=await in_thread(partial(tracker_facts, plan)))
     shape = plan.shape or await learn_shape(
         plan.project, plan.values, python=_python(plan), ask_hub=plan.place.pays and not alone
@@ -146,6 +149,17 @@ def _python(plan: Plan) -> str:
         return str(python_in(named, plan.project.folder))
     except InputError:  # the check of the packages says so
         return ""
+
+
+def _processes(plan: Plan, facts: Facts) -> int:
+    """Training processes: one for each accelerator, unless their number was chosen."""
+    if plan.spec.processes:
+        return plan.spec.processes
+    if plan.place.pays:
+        return max(1, facts.flavor.count) if facts.flavor is not None else 1
+    if plan.place.on_disk and not plan.place.here:
+        return plan.settings.slurm.nodes * max(1, plan.settings.slurm.gpus)
+    return 1
 
 
 def _look_at_disk(facts: Facts, folder: Path) -> Facts:

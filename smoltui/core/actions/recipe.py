@@ -16,7 +16,9 @@ ROOM = Place(
         Action("pane", "tab", "pane", "Move between the fields and the checks", MOVE, bar="Checks"),
         Action("default", "d", "default", "Delete the line, so that the default applies", DO),
         Action("reset", "D", "reset", "Reset: the field or all, to the preset or the defaults", DO),
-        Action("where", "o", "target", "Switch between this machine and Jobs", DO, bar="Here/Jobs", means="open"),
+        Action(
+            "where", "o", "target", "Switch between this machine, Slurm and Jobs", DO, bar="Here/Jobs", means="open"
+        ),
         Action("compare", "V", "compare", "Compare with TRL's defaults, a preset, a run or a file", SEE, means="views"),
         Action("sweep", "asterisk", "sweep", "Sweep: train with several values, and compare the runs", DO),
         Action("export", "E", "export", "Export a script or a command", PROJECT),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from smoltui.core.machine.duration import Duration, Hardware, duration
 from smoltui.core.machine.fit import Fit, estimate
 from smoltui.core.machine.model_shape import ModelShape
+from smoltui.core.pairs.sizes import PairSizes
 from smoltui.core.recipe import summarise
 from smoltui.core.runs.cost import Flavor, price, usd
 
@@ -68,14 +69,22 @@ def device_bytes(flavor: Flavor) -> int | None:
 
 
 def fits(
-    flavors: Iterable[Flavor], values: Mapping[str, Any], shape: ModelShape | None, rows: int | None = None
+    flavors: Iterable[Flavor],
+    values: Mapping[str, Any],
+    shape: ModelShape | None,
+    rows: int | None = None,
+    *,
+    sizes: PairSizes | None = None,
+    past: Callable[[str], Sequence[float]] = lambda _: (),
 ) -> list[FlavorFit]:
     """Each flavor with its verdict and its time, in the given order; `values` of a recipe and `shape` of its model.
 
-    `rows`: pairs that are trained on, if known. Each accelerator holds the whole model, TRL's default: more of them add
-    speed, not memory. The same number of pairs is trained on more of them in fewer steps.
+    `rows` and `sizes`: of the pairs that are trained on, if known. `past`: name of hardware → what earlier runs on it
+    took (`core.machine.duration`). Each accelerator holds the whole model, TRL's default: more of them add speed, not
+    memory. The same number of pairs is trained on more of them in fewer steps.
     """
-    on_card, on_processor = estimate(values, shape), estimate(values, shape, cuda=False)
+    longest = sizes.padded_to if sizes is not None else None
+    on_card, on_processor = (estimate(values, shape, cuda=cuda, longest=longest) for cuda in (True, False))
     found = []
     for flavor in flavors:
         fit, available = (on_card if flavor.count else on_processor), device_bytes(flavor)
@@ -85,7 +94,7 @@ def fits(
                 verdict=_verdict(flavor, fit, available, shape),
                 needed=None if fit is None else fit.needed,
                 available=available,
-                took=_took(flavor, values, shape, rows),
+                took=_took(flavor, values, shape, rows, sizes, past),
             )
         )
     return found
@@ -118,17 +127,25 @@ def hardware_of(flavor: Flavor) -> Hardware | None:
     """What the speed of a run on this flavor depends on; None without an accelerator, whose cores are not counted."""
     if not flavor.count or not flavor.accelerator:
         return None
-    name = accelerators(flavor)
+    several = flavor.count > 1  # called as the start of a run calls it, so that earlier runs are found
+    name = f"{flavor.count} × {flavor.accelerator}" if several else flavor.accelerator
     return Hardware(name, flavor.accelerator, devices=flavor.count)
 
 
-def _took(flavor: Flavor, values: Mapping[str, Any], shape: ModelShape | None, rows: int | None) -> Duration | None:
-    one = summarise(values, rows)
-    if one.steps is None:
+def _took(
+    flavor: Flavor,
+    values: Mapping[str, Any],
+    shape: ModelShape | None,
+    rows: int | None,
+    sizes: PairSizes | None,
+    past: Callable[[str], Sequence[float]],
+) -> Duration | None:
+    one, hardware = summarise(values, rows), hardware_of(flavor)
+    if one.steps is None or hardware is None:
         return None
     devices = max(flavor.count, 1)
     shared = replace(one, steps=math.ceil(one.steps / devices), pairs_per_step=one.pairs_per_step * devices)
-    return duration(values, shape, shared, hardware_of(flavor))
+    return duration(values, shape, shared, hardware, sizes=sizes, past=past(hardware.name))
 
 
 def gb(size: int | None) -> str:

@@ -74,6 +74,16 @@ def usd(amount: float | None) -> str:
     return f"{amount:,.2f} USD"
 
 
+def usd_span(low: float, high: float) -> str:
+    """A range of estimated amounts, without digits that nobody knows: `1.0 – 5.9 USD`, `12 – 40 USD`."""
+    first, last = _rough(low), _rough(high)
+    return f"about {last} USD" if first == last else f"{first} – {last} USD"
+
+
+def _rough(amount: float) -> str:
+    return f"{amount:.2f}" if amount < 1 else f"{amount:.1f}" if amount < 10 else f"{amount:,.0f}"
+
+
 def price(flavor: Flavor) -> str:
     """A flavor's price with its unit: `2.50 USD per hour`."""
     return "price unknown" if flavor.usd_per_hour is None else f"{usd(flavor.usd_per_hour)} per hour"

@@ -1,4 +1,4 @@
-"""What a change of the recipe changes: memory, time, steps, epochs, before → after. Pure."""
+"""What a change of the recipe changes: memory, time, cost, steps, epochs, before → after. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from smoltui.core.machine.fit import Fit
 from smoltui.core.recipe import Summary
 from smoltui.core.runs.pace import as_span
 from smoltui.core.runs.place import Target
-from smoltui.screens.recipe.outcome import Outcome, outcome
+from smoltui.screens.recipe.outcome import Outcome, cost_in_words, outcome
 from smoltui.screens.recipe.surroundings import Surroundings
 
 
@@ -22,7 +22,7 @@ def effects(before: Mapping[str, object], after: Mapping[str, object], around: S
         for (name, was, unit), (_, now, _) in zip(old, new, strict=True)
         if was != now
     )
-    return " · ".join(changed) or "no change in memory, time or steps"
+    return " · ".join(changed) or "no change in memory, time, cost or steps"
 
 
 def _parts(found: Outcome) -> Iterator[tuple[str, str, str]]:
@@ -30,6 +30,7 @@ def _parts(found: Outcome) -> Iterator[tuple[str, str, str]]:
     yield "memory", _memory(found.fit), ""
     yield "", _steps(found.summary), " steps"
     yield "time", _time(found.time), ""
+    yield "cost", cost_in_words(found) or "unknown", ""
     yield "", "unknown" if found.summary.epochs is None else f"{found.summary.epochs:.3g}", " epochs"
     yield "", str(found.summary.pairs_per_step), " pairs per step"
     yield "", "unknown" if found.summary.checkpoints is None else str(found.summary.checkpoints), " checkpoints"

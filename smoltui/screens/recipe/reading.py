@@ -21,7 +21,7 @@ from smoltui.core.runs.place import Target
 from smoltui.core.settings.file_name import FILE_NAME
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe
-from smoltui.screens.recipe.base import RecipeBase
+from smoltui.screens.recipe.looking import RecipeLooking
 from smoltui.screens.recipe.recipe_sheet import RecipeSheet
 from smoltui.screens.recipe.settings_sheet import SettingsSheet
 from smoltui.screens.recipe.sheet import Sheet
@@ -34,7 +34,7 @@ LOOK_SECONDS = 2.0
 """How often the open file is checked for changes by other programs."""
 
 
-class RecipeReading(RecipeBase):
+class RecipeReading(RecipeLooking):
     """Each change is written at once; the rest of the file is untouched."""
 
     def on_mount(self) -> None:
@@ -109,6 +109,8 @@ class RecipeReading(RecipeBase):
         recipe = load_recipe(project.recipe_path)
         settings = project.settings()
         around = replace(self._around, settings=settings, preset=_preset(settings.preset))
+        if not around.place:
+            around = replace(around, place=place_of_setting(settings.on).name)
         return RecipeSheet(recipe), self._commands(around, recipe.values)
 
     def _around_with(self, sheet: Sheet) -> Surroundings:
@@ -137,27 +139,6 @@ class RecipeReading(RecipeBase):
             rows_of=pairs_named(values),
             decided=pairs_decided(project, values, self._decisions),
         )
-
-    @work(exclusive=True, group="machine")
-    async def _look_at_machine(self) -> None:
-        """Finds the training device, and whether it supports bf16 according to the last test of PyTorch."""
-        from smoltui.backends.machine.devices import device_report, remembered_torch_report
-
-        if self._around.memory_name:
-            return
-        report = await in_thread(partial(device_report, self.workspace.project.folder))
-        torch = await in_thread(partial(remembered_torch_report, report))
-        device = report.accelerators[0] if report.accelerators else None
-        has_bf16 = False if device is None else torch.bf16 if torch is not None and torch.kind == device.kind else None
-        self._around = replace(
-            self._around,
-            cuda=device is not None and device.kind == "cuda",
-            has_bf16=has_bf16,
-            memory=device.free if device else report.ram_available,
-            memory_name=device.name if device else "this machine",
-        )
-        if self._sheet is not None:
-            self._draw()
 
     @work(exclusive=True, group="look")
     async def _look(self) -> None:

@@ -18,7 +18,7 @@ from smoltui.screens.recipe.effects import effects
 from smoltui.screens.recipe.field_list import Row
 from smoltui.screens.recipe.recipe_text import about, marks_in_words, rows, sums, sums_in_brief
 from smoltui.screens.recipe.sheet import Put, Reset, Sheet
-from smoltui.screens.recipe.surroundings import Surroundings
+from smoltui.screens.recipe.surroundings import SLURM, Surroundings
 from smoltui.screens.undoing import in_words
 from smoltui.widgets.check_list import Item
 
@@ -65,14 +65,16 @@ class RecipeSheet(Sheet):
         return found
 
     def checks(self, values: Mapping[str, object], around: Surroundings, target: Target) -> tuple[str, list[Item]]:
+        on_cluster = around.place == SLURM and target is not Target.JOB
         found = check(
             values,
             target=target,
-            has_bf16=around.has_bf16 if target == Target.LOCAL else True,
+            has_bf16=True if target is Target.JOB else None if on_cluster else around.has_bf16,
             model_type=around.shape.kind if around.shape else None,
         )
         items = [Item(item.level, item.sentence, item.next_step, item.fix, item.key) for item in found]
-        return f"Checks for {'this machine' if target is Target.LOCAL else 'Jobs'}", items
+        where = "Jobs" if target is Target.JOB else "Slurm" if on_cluster else "this machine"
+        return f"Checks for {where}", items
 
     def totals(self, values: Mapping[str, object], around: Surroundings, target: Target, *, brief: bool) -> Text:
         return sums_in_brief(values, around, target) if brief else sums(values, around, target)

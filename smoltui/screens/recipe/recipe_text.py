@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -11,12 +12,12 @@ from smoltui.core.machine.device import gib
 from smoltui.core.preflight.preflight import memory_in_words
 from smoltui.core.recipe import ABSENT, BY_KEY, FIELDS, OTHERS, Field, all_fields, field_for, show, unit_of
 from smoltui.core.recipe.differences import Difference, differing
-from smoltui.core.runs.pace import as_time
+from smoltui.core.runs.pace import as_span
 from smoltui.core.runs.place import Target
 from smoltui.safe_text import redact, safe_line
 from smoltui.screens.recipe.field_list import APART, CHANGED, Row
-from smoltui.screens.recipe.outcome import outcome
-from smoltui.screens.recipe.surroundings import Surroundings, pairs_named
+from smoltui.screens.recipe.outcome import Outcome, cost_in_words, outcome
+from smoltui.screens.recipe.surroundings import SLURM, Surroundings, pairs_named
 from smoltui.widgets.check_list import Item
 
 NO_MARKS = Text()
@@ -88,7 +89,7 @@ def about(field: Field, line: int | None, marks: Text = NO_MARKS) -> Text:
 
 def sums(values: Mapping[str, object], around: Surroundings, target: Target) -> Text:
     """Steps, epochs and memory; for this machine also whether it has enough memory."""
-    local = target is Target.LOCAL
+    local = target is Target.LOCAL and around.place != SLURM
     text = Text().append("Result of this recipe", "bold")
     found = outcome(values, around, target)
     text.append(f"\n{found.summary.sentence}")
@@ -100,8 +101,11 @@ def sums(values: Mapping[str, object], around: Surroundings, target: Target) -> 
         text.append(f"\n{word}", style)
         text.append(f": {gib(around.memory)} free on {safe_line(around.memory_name, 60)}")
     if found.time is not None:
-        text.append(f"\n{as_time(found.time.low)} to {as_time(found.time.high)} of training", "")
+        text.append(f"\n{as_span(found.time.low, found.time.high)} of training")
+        text.append(f", {cost}" if (cost := cost_in_words(found)) else "")
         text.append(f" ({found.time.assumed})", "dim")
+    elif why := _no_time(found, around, target):
+        text.append(f"\ntime unknown: {why}", "dim")
     return text
 
 
@@ -109,14 +113,30 @@ def sums_in_brief(values: Mapping[str, object], around: Surroundings, target: Ta
     """The same in two lines, for a small terminal."""
     found = outcome(values, around, target)
     text, fit = Text(found.summary.sentence), found.fit
-    if target is Target.LOCAL and fit is not None and around.memory_name:
+    if target is Target.LOCAL and around.place != SLURM and fit is not None and around.memory_name:
         word, style = VERDICTS.get(fit.verdict(around.memory), ("? unknown", "dim"))
         text.append("\n").append(word, style).append(f": needs {gib(fit.needed)} of {gib(around.memory)} free")
     else:
         text.append(f"\nmemory about {gib(fit.needed)}" if fit is not None else f"\n{memory_in_words(None)}")
     if found.time is not None:
-        text.append(f" · {as_time(found.time.low)} to {as_time(found.time.high)}")
+        text.append(f" · {as_span(found.time.low, found.time.high)}")
+        text.append(f" · {cost}" if (cost := cost_in_words(found)) else "")
+    elif _no_time(found, around, target):
+        text.append(" · time unknown", "dim")
     return text
+
+
+def _no_time(found: Outcome, around: Surroundings, target: Target) -> str:
+    """Why there is no estimate of the time, for the end of a sentence; empty while that is not known either."""
+    if not around.memory_name and target is Target.LOCAL:
+        return ""
+    if found.summary.steps is None:
+        return "the number of steps is unknown"
+    if around.shape is None:
+        return "the model's shape is unknown"
+    if target is Target.LOCAL and around.place == SLURM and not around.settings.slurm.gpu_type:
+        return "slurm.gpu_type in smoltui.toml says which GPU"
+    return "no speed is known for this hardware and type of weights"
 
 
 def commands(around: Surroundings, target: Target, *, one_line: bool) -> Text:
@@ -128,6 +148,17 @@ def commands(around: Surroundings, target: Target, *, one_line: bool) -> Text:
     ):
         current = name is target
         text.append(f"{'▸' if current else ' '}{label}  ", "bold" if current else "dim")
-        text.append(safe_line(redact(command), 1000), "" if current else "dim")
+        text.append(_shortened(safe_line(redact(command), 4000)), "" if current else "dim")
         text.append("\n" if name is Target.LOCAL else "")
     return text
+
+
+def _shortened(command: str) -> str:
+    """A command with the files that it ships beside the script counted: `--beside … (9 files; …)`."""
+    count = command.count(" --beside ")
+    if count < 2:
+        return command
+    return _BESIDE.sub(f" --beside … ({count} files; y copies the whole command)", command, count=1)
+
+
+_BESIDE = re.compile(r"(?: --beside (?:'[^']*'|\S+))+")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from typing import ClassVar
@@ -12,7 +13,7 @@ from textual.binding import BindingType
 
 from smoltui.backends.project.project import RECIPE_NAME
 from smoltui.backends.project.recipe_file import render
-from smoltui.backends.services import place_listing
+from smoltui.backends.services import is_installed, place_listing, places
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.meanings.shown import CARDS_OF, card_of
 from smoltui.core.recipe import ABSENT
@@ -197,8 +198,14 @@ class RecipeRoom(RecipeTyping):
         self._undoing.redo(self._view)
 
     def action_target(self) -> None:
-        self._target = Target.JOB if self._target == Target.LOCAL else Target.LOCAL
+        offered = [place for place in places() if is_installed(place) or place.name == self._around.place]
+        offered.sort(key=lambda place: (not place.here, not place.pays))
+        names = [place.name for place in offered]
+        at = names.index(self._around.place) if self._around.place in names else 0
+        place = offered[(at + 1) % len(offered)]
+        self._around, self._target = replace(self._around, place=place.name), place.target
         self._draw()
+        self._look_further()
 
     def action_compare(self) -> None:
         """Compares the recipe with TRL's defaults, a preset, a run or a file, and takes over values."""

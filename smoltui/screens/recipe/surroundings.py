@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from smoltui.core.machine.model_shape import ModelShape
+from smoltui.core.pairs.sizes import PairSizes
+from smoltui.core.runs.cost import Flavor
 from smoltui.core.settings.settings import Settings
 
 if TYPE_CHECKING:
     from smoltui.backends.project.preset import Preset
+
+
+SLURM = "slurm"
+"""Name of the place that is a cluster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +24,14 @@ class Surroundings:
     """What the texts need besides the recipe."""
 
     settings: Settings
+    place: str = ""
+    """Name of the place that is shown; empty until the settings were read."""
     shape: ModelShape | None = None
     """Of the model; None if it cannot be determined."""
+    accelerator: str | None = None
+    """Of this machine; None without one."""
+    cores: int = 0
+    """Of this machine's processor; 0 until it was looked at."""
     cuda: bool = False
     """Training here uses CUDA."""
     has_bf16: bool | None = None
@@ -34,6 +46,14 @@ class Surroundings:
     """The values (`pairs_named`) that the count is for."""
     decided: bool = False
     """Decisions made in the Pairs room reduce the pairs trained on."""
+    sizes: PairSizes | None = None
+    """Of the pairs; None if they were not measured."""
+    sizes_of: tuple[object, ...] = ()
+    """The values (`pairs_measured`) that they are for."""
+    past: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """Name of hardware → what earlier runs on it took, compared with what was expected (`past_speeds`)."""
+    flavors: Mapping[str, Flavor] = field(default_factory=dict)
+    """Hardware of Jobs by name; empty until the Hub has listed it."""
     preset: Preset | None = None
     """What the project was made from; None if smoltui.toml names none, or one that does not exist."""
     command_here: str = ""
@@ -45,3 +65,8 @@ def pairs_named(values: Mapping[str, object]) -> tuple[object, ...]:
     """The values of a recipe that determine its training pairs."""
     names = ("datasets", "dataset_name", "dataset_config", "dataset_train_split")
     return tuple(repr(values.get(name)) for name in names)
+
+
+def pairs_measured(values: Mapping[str, object]) -> tuple[object, ...]:
+    """The values of a recipe that determine how many tokens its pairs have."""
+    return (*pairs_named(values), repr(values.get("model_name_or_path")), repr(values.get("model_revision")))

@@ -79,7 +79,7 @@ class RecipeTyping(RecipeReading):
         line = Text(f"! {safe_line(redact(stops[0]), 300)}", "yellow") if stops else Text("✓ enter saves", "green")
         line.append(f"  {self._sheet.unit(key)}".rstrip(), "dim")
         if self._view == RECIPE_NAME and (what := effects(self._values, values, self._around, self._target)):
-            line.append(f"  {what}", "cyan")
+            line.append(f"{chr(10) if self.has_class('narrow') else '  '}{what}", "cyan")
         said(line)
 
     @on(Input.Submitted)

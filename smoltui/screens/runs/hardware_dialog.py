@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import ClassVar
 
 from rich.text import Text
@@ -15,12 +16,13 @@ from textual.widgets import Static
 from smoltui.backends.project.project import Project
 from smoltui.backends.project.recipe_facts import recipe_shape
 from smoltui.backends.project.recipe_file import load_project_recipe
+from smoltui.backends.runs.past_speeds import past_speeds
 from smoltui.backends.services import Services
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.machine.hardware import FlavorFit, device_bytes, fits, gb
-from smoltui.core.machine.model_shape import ModelShape
 from smoltui.core.meanings.shown import CARDS_OF
-from smoltui.core.runs.pace import as_span
+from smoltui.core.runs.cost import Flavor, usd_span, worst_cost
+from smoltui.core.runs.pace import as_span, as_time
 from smoltui.core.runs.place import Place
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
@@ -68,18 +70,20 @@ class HardwareDialog(Explains[None], Modal[None]):
         except SmoltuiError as error:
             target.update(Text(safe(redact(str(error)), 800), "red"))
             return
-        problem = ""
-        values: dict[str, object] = {}
-        shape: ModelShape | None = None
         try:
-            values, shape = await in_thread(self._recipe)
+            found, limit = await in_thread(partial(self._found, listed))
         except SmoltuiError as error:
-            problem = error.message
-        target.update(hardware_text(fits(listed, values, shape) if not problem else [], problem, engine.place))
+            target.update(hardware_text([], error.message, engine.place))
+            return
+        target.update(hardware_text(found, "", engine.place, limit))
 
-    def _recipe(self) -> tuple[dict[str, object], ModelShape | None]:
-        values = dict(load_project_recipe(self._project).values)
-        return values, recipe_shape(self._project, values)
+    def _found(self, listed: list[Flavor]) -> tuple[list[FlavorFit], int]:
+        """Each flavor with what the recipe comes to there, and the time limit of Jobs in seconds. Reads the disk."""
+        project, counts = self._project, self._services.counts
+        values, settings = dict(load_project_recipe(project).values), project.settings()
+        rows, sizes = counts.rows(project, values, settings), counts.measured(project, values, settings)
+        shape = recipe_shape(project, values)
+        return fits(listed, values, shape, rows, sizes=sizes, past=past_speeds), settings.jobs.timeout_seconds
 
     def action_scroll(self, by: int) -> None:
         self.query_one(VerticalScroll).scroll_relative(y=by, animate=False)
@@ -88,29 +92,36 @@ class HardwareDialog(Explains[None], Modal[None]):
         self.dismiss(None)
 
 
-def hardware_text(rows: list[FlavorFit], problem: str, place: Place) -> Text:
-    """The table, cheapest first where it costs something."""
+def hardware_text(rows: list[FlavorFit], problem: str, place: Place, limit: int = 0) -> Text:
+    """The table, cheapest first where it costs something. `limit`: seconds after which a Job is killed."""
     text = Text(no_wrap=True, overflow="ellipsis")
     text.append(f"Hardware of {place.title}, and whether the recipe fits\n\n", "bold")
     if problem:
         text.append(f"{safe_line(problem, 300)}\n", "red")
         return text
-    head = f"{'flavor':<16}{'each':>7}{'×':>3}{'USD/h':>8}  {'recipe':<9}{'time':<17}{'USD':<14}"
+    most_of = "at most" if place.pays else ""
+    head = f"{'flavor':<16}{'each':>6}{'×':>3}{'USD/h':>7}  {'recipe':<8}{'time':<15}{'USD':<11}{most_of:>7}"
     text.append(f"{head.rstrip()}\n", "bold dim")
     for row in rows:
         flavor, hour = row.flavor, row.flavor.usd_per_hour
         each = gb(device_bytes(flavor) if flavor.count else None)
-        text.append(f"{safe_line(flavor.name, 15):<16}{each:>7}{flavor.count or '–':>3}")
-        text.append(f"{'?' if hour is None else f'{hour:.2f}':>8}  ")
-        text.append(f"{SHORT[row.verdict]:<9}", STYLES.get(row.verdict, ""))
-        style = "dim" if row.verdict == "no" else ""
-        text.append(f"{as_span(row.took.low, row.took.high) if row.took else '–':<17}", style)
-        text.append(f"{'–' if row.cost is None else '{:.2f} – {:.2f}'.format(*row.cost)}\n", style)
+        text.append(f"{safe_line(flavor.name, 15):<16}{each:>6}{flavor.count or '–':>3}")
+        text.append(f"{'?' if hour is None else f'{hour:.2f}':>7}  ")
+        text.append(f"{SHORT[row.verdict]:<8}", STYLES.get(row.verdict, ""))
+        if row.verdict in ("no", "slow"):
+            text.append("\n")
+            continue
+        text.append(f"{as_span(row.took.low, row.took.high) if row.took else '–':<15}")
+        text.append(f"{'–' if row.cost is None else usd_span(*row.cost).removesuffix(' USD'):<11}")
+        most = worst_cost(flavor, limit) if limit and place.pays else None
+        text.append(f"{'' if most is None else f'{most:.2f}':>7}\n")
     if needed := next((row.needed for row in rows if row.flavor.count and row.needed is not None), None):
         text.append(f"\nThe recipe needs about {gb(needed)} on each accelerator.\n", "dim")
     if rows:
         at = time.strftime("%Y-%m-%d %H:%M", time.localtime(rows[0].flavor.listed_at))
         source = "Prices from the Hub" if place.pays else "Partitions"
         text.append(f"{source}, {at}. Memory, time and cost of this recipe are estimated.\n", "dim")
+        if place.pays and limit:
+            text.append(f"A Job is killed at its limit, now {as_time(limit)}: it costs at most that.\n", "dim")
     text.append("\n esc ", "reverse").append(" close")
     return text
