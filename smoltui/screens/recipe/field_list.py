@@ -106,6 +106,7 @@ class FieldList(ScrollView, Selectable, can_focus=True):
         if len(old) != len(self._rows):
             self.virtual_size = Size(0, len(self._rows))
             self.refresh()
+            self.call_after_refresh(self._keep_in_view)  # before, it can only be scrolled as far as the old rows
         else:
             for index, (before, after) in enumerate(zip(old, self._rows, strict=True)):
                 if before != after:
