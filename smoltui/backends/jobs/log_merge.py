@@ -210,7 +210,8 @@ async def _until_ended(source: LogSource, reading: _Reading) -> AsyncGenerator[L
             return
         if time.monotonic() - began >= GOOD_SECONDS:
             reading.failures = 0
-        await _check_stage(source, reading)
+        if reading.failures or not isinstance(reading.problem, UnreachableError):
+            await _check_stage(source, reading)  # not after the first cut: a server may keep little history
         # A stream may end early, and a cut may look like an end: read until nothing new comes.
         last = last or source.over.is_set()
         if last and reading.problem is None:
