@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -460,7 +461,7 @@ class SmoltuiApp(KeyedApp[int], ThemedApp[int]):
 
         async def work() -> Run:
             try:
-                run = await engine.submit(await settled(plan))
+                run = await engine.submit(replace(await settled(plan), then=then))
             except UnreachableError as error:
                 self._ask_again(plan, then, error)
                 raise

@@ -22,7 +22,7 @@ from smoltui.core.machine.hardware import FlavorFit, accelerators, device_bytes,
 from smoltui.core.machine.hardware import as_json as flavor_as_json
 from smoltui.core.runs.cost import usd_span
 from smoltui.core.runs.pace import as_span, as_time
-from smoltui.core.runs.rerun import Changes
+from smoltui.core.runs.rerun import Changes, kept_elsewhere
 from smoltui.core.runs.rules import waiting_sentence, waits_long
 from smoltui.core.runs.run import HUB_TIMEOUT_SECONDS, Run, Stage, timeout_seconds
 from smoltui.core.runs.watch_settings import WatchSettings
@@ -186,6 +186,8 @@ def resume(run_ids: Sequence[str], asked: Again, *, yes: bool, as_json: bool) ->
 
     async def work(run_id: str) -> Run:
         engine, run = await runs.find(run_id)
+        if kept := kept_elsewhere(run, changes):
+            note(f"{safe_line(redact(kept), 200)}.")
         if not yes and run.is_final and run.stage != Stage.COMPLETED:
             which = f"the checkpoint of step {run.kept_step}" if run.kept_step else "its newest kept checkpoint"
             question = f"Resume {run.name} ({run.id}) from {which}?"

@@ -146,6 +146,7 @@ async def _trained(project: Project, settings: Settings, engine: Engine, asked: 
         await confirm_cost(engine, plan.spec.flavor, seconds, f"Start the {place.run}?", as_json)
     checks = tuple(f"! {check.sentence}" for check in warnings)
     spec = replace(await settled(plan), checks=checks, side_by_side=asked.side_by_side and place.here)
+    spec = replace(spec, then=tuple(asked.then))
     run = await engine.submit(spec)
     async with _monitoring(project, engine, as_json) as monitor:
         monitor.take_run(run)

@@ -392,6 +392,10 @@ class _Handler(BaseHTTPRequestHandler):
             case "GET", ["metrics"]:
                 self._figures(job)
                 return None
+            case "PUT", ["expose"]:
+                job.spec["expose"] = body
+                job.status["exposeUrls"] = [f"https://{job.id}--{port}.hf.jobs" for port in body["ports"]]
+                return 200, job.as_json(), {}
             case "PUT", ["labels"]:
                 job.spec["labels"] = body["labels"]
                 return 200, job.as_json(), {}
@@ -469,6 +473,12 @@ class _Handler(BaseHTTPRequestHandler):
                 job.initiator = {"type": "scheduled-job", "id": found.id}
                 found.last = job
                 return 200, job.as_json(), {}
+            case "POST", ["schedule"]:
+                found.body["schedule"] = body["schedule"]
+                return 200, found.as_json(), {}
+            case "PUT", ["labels"]:
+                found.body["jobSpec"]["labels"] = body["labels"]
+                return 200, found.as_json(), {}
             case "GET", []:
                 return 200, found.as_json(), {}
         return 404, {"error": "Not found"}, {}

@@ -15,6 +15,7 @@ from smoltui.backends.jobs import ends, pending, watching
 from smoltui.backends.jobs import submit as hub_submit
 from smoltui.backends.jobs.engine import HubEngine
 from smoltui.backends.project.new_project import create_project
+from smoltui.backends.runs import chains
 from smoltui.backends.services import Services
 from smoltui.core.runs.run import RunSpec
 from tests.conftest import seen, told
@@ -101,9 +102,39 @@ async def test_why_a_job_failed_is_readable_in_a_small_terminal(
     lines = ["torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB."]
     server.add(lines, stage="ERROR")
     async with app.run_test(size=(80, 24)):
-        await wait_until(lambda: "which asked for 2.00 GiB more" in seen(app, "#run-head"))
+        await wait_until(lambda: "then run it again (R). Reading" in " ".join(seen(app, "#run-head").split()))
         head = " ".join(seen(app, "#run-head").split())
-        assert "Lower per_device_train_batch_size or max_length" in head and "then run it again (R). Reading" in head
+        assert "which asked for 2.00 GiB more" in head and "Lower per_device_train_batch_size or max_length" in head
+
+
+@pytest.mark.slow
+async def test_ports_are_opened_and_a_schedule_is_changed(app: SmoltuiApp, server: LocalHub, wait_until: Wait) -> None:
+    """# opens a port of a Job, after a question, and says where it is; @ schedules the Job, and enter changes when."""
+    job = server.add(["working"], labels={"name": "serve"}, dockerImage="python:3.12")
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await wait_until(lambda: len(app.runs) == 1)
+        await pilot.press("number_sign", *"8000 public:7860", "enter")
+        await wait_until(lambda: "Anyone with the address can reach 7860" in said(app))
+        await pilot.press("y")
+        await wait_until(lambda: f"https://{job.id}--7860.hf.jobs" in told(app))
+        assert job.spec["expose"] == {"ports": [8000, 7860], "portsPublic": [7860]}
+        await pilot.press("at")
+        await wait_until(lambda: "None yet." in said(app))
+        await pilot.press("a", "enter")
+        await wait_until(lambda: "Start this Job on schedule '@daily'" in said(app))
+        await pilot.press("y")
+        await wait_until(lambda: "never started" in said(app), 10)
+        (item,) = server.scheduled.values()
+        await pilot.press("enter", "ctrl+u", *"@never", "enter")
+        await wait_until(lambda: "Invalid schedule: the Hub accepts @hourly" in said(app))
+        await pilot.press("enter", "ctrl+u", *"@weekly", "enter")
+        await wait_until(lambda: "@weekly" in said(app) and item.body["schedule"] == "@weekly")
+        await pilot.press("i", "end", *" team=x", "enter")
+        await wait_until(lambda: item.body["jobSpec"]["labels"].get("team") == "x")
+        assert item.body["jobSpec"]["labels"]["name"] == "serve"
+        server.latency = 0.2
+        await pilot.press("r", "escape")  # closed before the list has come, which has nowhere to go then
+        await asyncio.sleep(0.5)
 
 
 async def test_a_second_start_is_asked(
@@ -139,12 +170,14 @@ async def test_a_second_start_is_asked(
 
 
 async def test_a_start_that_was_killed_is_found(server: LocalHub, own_machine: Path) -> None:
-    """smoltui was killed while it started a Job: the next list finds the Job by its label, as one of this project."""
+    """smoltui was killed while it started a Job: the next list finds the Job by its label, as one of this project, and
+    the steps that were to follow it."""
     spec = RunSpec("demo", str(own_machine), "beta: 0.1\n", "/tmp/x", "0123456789abcdef", "cpu-basic", 60)
-    spec = replace(spec, labels={"smoltui-run": spec.label})
+    spec = replace(spec, labels={"smoltui-run": spec.label}, then=("ask", "push"))
     pending.begin(spec)
     assert await HubEngine().list_runs() == []  # nothing was started yet
     job = server.add(["x"], labels={"name": "demo", "smoltui-run": spec.label})
     (run,) = await HubEngine().list_runs()
     assert (run.id, run.project, run.timeout_seconds) == (job.id, str(own_machine), 60)
+    assert (chain := chains.read(job.id)) is not None and [step.name for step in chain.steps] == ["ask", "push"]
     assert not list(pending.folder().iterdir())

@@ -58,9 +58,10 @@ def forget_cancel(run_id: str) -> None:
     _keep(run_id, canceled_at=None)
 
 
-def note_end(run: Run, symptoms: Symptoms) -> Run:
-    """Stores why a Job ended, and returns it with that. Blocks."""
-    known = explained(run, symptoms, canceled_here=bool(read_all().get(run.id, {}).get("canceled_at")))
+def note_end(run: Run, symptoms: Symptoms, *, canceled_here: bool = False) -> Run:
+    """Stores why a Job ended, and returns it with that; `canceled_here` even if that could not be stored. Blocks."""
+    noted = bool(read_all().get(run.id, {}).get("canceled_at"))
+    known = explained(run, symptoms, canceled_here=canceled_here or noted)
     _keep(run.id, stage=run.stage, message=known.message, hint=known.hint, step=symptoms.step, steps=symptoms.max_steps)
     return known
 

@@ -82,6 +82,8 @@ class HubEngine(Continuing, Engine):
         self._scheduled = ScheduledJobs()
         self._problems: dict[str, SmoltuiError] = {}
         self._submitting: dict[str, str] = {}
+        self._canceled: set[str] = set()
+        """Jobs that were asked to end here."""
 
     # -- the contract
 
@@ -256,7 +258,7 @@ class HubEngine(Continuing, Engine):
         if run.stage not in ends.EXPLAINED:
             return last
         if symptoms is not None and ends.needs_reading(run, known.get(run.id)):
-            run = await in_thread(lambda: ends.note_end(run, symptoms))
+            run = await in_thread(lambda: ends.note_end(run, symptoms, canceled_here=run.id in self._canceled))
         elif ends.needs_reading(run, known.get(run.id)):
             run = await self.settled(run)
         else:
@@ -272,6 +274,7 @@ class HubEngine(Continuing, Engine):
             current, namespace = run.id, run.namespace or ""
         doing, told = f"cancel the Job {safe_line(current, 60)}", None
         # Before the request: its answer may be lost, or come after this process has ended.
+        self._canceled.add(current)
         await in_thread(lambda: ends.note_cancel(current))
         async with hub.session(doing) as session:
             try:
@@ -280,6 +283,7 @@ class HubEngine(Continuing, Engine):
                 # It may have ended meanwhile, for which the Hub reports a conflict; its stage decides.
                 if not (await self._run(current)).is_final:
                     if not hub_acts.may_have_worked(error):
+                        self._canceled.discard(current)
                         await in_thread(lambda: ends.forget_cancel(current))
                     raise
         run = await self._after_cancel(current, namespace, told)

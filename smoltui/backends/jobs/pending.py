@@ -16,7 +16,9 @@ from typing import Any
 
 from smoltui.backends.jobs import records
 from smoltui.backends.jobs.job_json import id_of, labels_of, run_of
+from smoltui.backends.runs import chains
 from smoltui.backends.system.data_folder import home, private_folder, read_json, write_json
+from smoltui.core.runs.chain import STEPS, Chain, Step
 from smoltui.core.runs.rerun import spec_of
 from smoltui.core.runs.run import LABEL, RunSpec
 from smoltui.errors import InputError
@@ -73,6 +75,7 @@ def interrupted() -> dict[str, RunSpec]:
 def adopt(waiting: Mapping[str, RunSpec], jobs: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, dict[str, Any]]:
     """Writes the records of listed Jobs (namespace → JSON) that an interrupted submission started; returns them by id.
 
+    The steps that were to follow are stored as well.
     A submission that is still under way is adopted just as well: it writes the same record.
     """
     found: dict[str, dict[str, Any]] = {}
@@ -86,5 +89,13 @@ def adopt(waiting: Mapping[str, RunSpec], jobs: Mapping[str, Sequence[Mapping[st
                 records.write(run_of(job, namespace=namespace), spec)
                 if (record := records.read(job_id)) is not None:
                     found[job_id] = record
+                    _begin_steps(job_id, spec)
                     end(spec.label)
     return found
+
+
+def _begin_steps(job_id: str, spec: RunSpec) -> None:
+    """Stores the steps after a Job that was found, unless that was done. Raises InputError."""
+    steps = tuple(Step(name) for name in spec.then if name in STEPS)
+    if steps and chains.read(job_id) is None:
+        chains.save(Chain(job_id, spec.project, steps))

@@ -71,7 +71,7 @@ async def start(
     """
     await in_thread(partial(store.save, sweep))
     for plan in planned:
-        run = await engine.submit(await settled(plan))
+        run = await engine.submit(replace(await settled(plan), then=tuple(then)))
         steps = dict.fromkeys((*then, *engine.steps_after(run)))
         if steps:
             chain = Chain(run.id, run.project or "", tuple(_step(engine, run, name) for name in steps))

@@ -74,6 +74,7 @@ LETTERS: Mapping[str, tuple[str, str]] = {
     "percent_sign": ("swap", "Swap chosen and rejected"),
     "exclamation_mark": ("notify", "Notify when finished"),
     "dollar_sign": ("prices", "Job hardware and prices"),
+    "number_sign": ("ports", "Ports of a Job"),
     "at": ("scheduled", "Scheduled Jobs"),
     "vertical_line": ("pager", "Open in the pager"),
     "equals_sign": ("tie", "A tie"),

@@ -28,6 +28,7 @@ PAUSE = Verb("pause", "pausing…", "asked to pause", "continue")
 RESUME = Verb("resume", "resuming…", "resumed", "stay stopped")
 RERUN = Verb("rerun", "starting…", "started again", "are not started again")
 RELABEL = Verb("labels", "labeling…", "labeled", "keep their labels")
+EXPOSE = Verb("ports", "opening…", "changed", "keep their ports")
 START = Verb("start", "starting…", "started", "may not start")
 SCHEDULE = Verb("schedule", "scheduling…", "changed", "may stay as they are")
 

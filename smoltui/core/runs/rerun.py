@@ -7,7 +7,7 @@ from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any
 
 from smoltui.core.foreign.field_types import FITS, FieldType, field_types
-from smoltui.core.runs.run import RunSpec
+from smoltui.core.runs.run import Run, RunSpec
 
 
 def spec_of(data: object) -> RunSpec | None:
@@ -61,9 +61,25 @@ def _fits(value: object, kind: FieldType) -> bool:
 
 
 def again(spec: RunSpec, label: str, *, output_dir: str | None = None) -> RunSpec:
-    """`spec` as another run: identical except for the unique label, and the output folder if given.
+    """`spec` as another run: identical except for the unique label, and the output folder if given. No steps follow.
 
     The label is also one of the Job's labels, and is replaced there.
     """
     labels = {key: label if value == spec.label else value for key, value in spec.labels.items()}
-    return replace(spec, label=label, labels=labels, output_dir=output_dir or spec.output_dir)
+    return replace(spec, label=label, labels=labels, output_dir=output_dir or spec.output_dir, then=())
+
+
+def kept_elsewhere(run: Run, changes: Changes) -> str:
+    """What it means that a run is resumed for another account than that whose bucket has its checkpoints; else empty.
+
+    Not sanitized.
+    """
+    spec = run.raw.get("spec")
+    keep = spec.get("keep") if isinstance(spec, Mapping) else None
+    if not isinstance(keep, str) or not keep.startswith("bucket:"):
+        return ""
+    owner = keep.removeprefix("bucket:").partition("/")[0] if keep.count("/") > 1 else run.namespace
+    payer = changes.namespace or run.namespace
+    return (
+        "" if payer == owner else f"Checkpoints stay in the bucket of {owner}; the Job of {payer} reads and writes it"
+    )

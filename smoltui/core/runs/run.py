@@ -89,6 +89,8 @@ class RunSpec:
     options: Mapping[str, str] = field(default_factory=dict)
     """What is asked of the place it runs at: keys of that place's table in smoltui.toml (`Place.table`), values as
     JSON. Only what is not the default."""
+    then: tuple[str, ...] = ()
+    """Steps that follow it (`core.runs.chain.STEPS`), in case its start is interrupted before they are stored."""
 
 
 @dataclass(frozen=True, slots=True)

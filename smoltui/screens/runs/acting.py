@@ -8,8 +8,10 @@ from smoltui.backends.runs.acts import Act
 from smoltui.core.guide.ends import after
 from smoltui.core.runs.acts import CANCEL, PAUSE, RELABEL, RERUN, RESUME, Verb, named
 from smoltui.core.runs.cost import usd
+from smoltui.core.runs.label_text import HINT as LABELS_HINT
+from smoltui.core.runs.label_text import label_changes, labels_in_text
 from smoltui.core.runs.place import Target
-from smoltui.core.runs.run import LABEL, Run, Stage
+from smoltui.core.runs.run import Run, Stage
 from smoltui.screens.dialogs import Confirm
 from smoltui.screens.runs.base import RunsBase
 from smoltui.screens.runs.run_list import RunList
@@ -162,24 +164,11 @@ class Acting(RunsBase):
         runs = self.chosen()
         if not runs:
             return
-        labels = {key: value for key, value in runs[0].labels.items() if key != LABEL} if len(runs) == 1 else {}
-        shown = " ".join(f"{key}={value}" for key, value in labels.items())
-        self.ask(
-            "labels:",
-            "key=value …; -key removes a label; others are kept",
-            lambda text: self._relabel(runs, text),
-            shown,
-        )
+        shown = labels_in_text(runs[0].labels) if len(runs) == 1 else ""
+        self.ask("labels:", LABELS_HINT, lambda text: self._relabel(runs, text), shown)
 
     def _relabel(self, runs: Sequence[Run], text: str) -> None:
-        new: dict[str, str] = {}
-        gone: list[str] = []
-        for word in text.split():
-            if word.startswith("-"):
-                gone.append(word[1:])
-            else:
-                key, _, value = word.partition("=")
-                new[key] = value
+        new, gone = label_changes(text)
         if new or gone:
             self._each(RELABEL, runs, lambda run: self.engine_of(run).labels(run.id, new, gone))
 

@@ -16,7 +16,7 @@ from textual.widgets import Static
 from smoltui.backends.runs.engine import Engine
 from smoltui.core.runs.cost import Flavor, price, usd, worst_cost
 from smoltui.core.runs.pace import as_time
-from smoltui.core.runs.rerun import Changes
+from smoltui.core.runs.rerun import Changes, kept_elsewhere
 from smoltui.core.runs.run import HUB_TIMEOUT_SECONDS, Run, timeout_seconds
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe_line
@@ -70,8 +70,7 @@ class AgainDialog(Modal[Again | None]):
             self._payers = (account.name, *account.orgs)
         except SmoltuiError as error:
             self._problem = error.message
-        if self.is_mounted:
-            self._draw()
+        self._draw()
 
     # -- what is shown
 
@@ -108,11 +107,14 @@ class AgainDialog(Modal[Again | None]):
         if self._resume and before:
             text.append(f"  in addition to {as_time(run.duration(run.finished_at or 0.0))} before", "dim")
         text.append("\n Uses the original recipe and the current data files.\n", "dim")
+        if self._resume and (kept := kept_elsewhere(run, self._changes)):
+            text.append(f" {safe_line(redact(kept), 200)}.\n", "yellow")
         if self._problem:
             text.append(f" {safe_line(redact(self._problem), 200)}\n", "yellow")
         text.append("\n y ", "reverse").append(f" {'resume' if self._resume else 'start'} · at most {most}   ")
         text.append(" n ", "reverse").append(" cancel")
-        self.query_one("#again", Static).update(text)
+        for shown in self.query("#again").results(Static):  # none if it was closed while the engine was asked
+            shown.update(text)
 
     # -- keys
 

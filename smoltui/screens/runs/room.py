@@ -25,7 +25,6 @@ from smoltui.core.runs.run import Run, Stage
 from smoltui.errors import SmoltuiError
 from smoltui.screens.editing import page_file, page_text
 from smoltui.screens.room import LOADING_RUNS, View
-from smoltui.screens.runs.acting import Acting
 from smoltui.screens.runs.base import VIEWS as VIEW_NAMES
 from smoltui.screens.runs.charting import CHARTS, SHORT, TINY
 from smoltui.screens.runs.copying import Copying
@@ -36,6 +35,7 @@ from smoltui.screens.runs.listing import Listing
 from smoltui.screens.runs.log_tail import LogTail
 from smoltui.screens.runs.log_view import LogView
 from smoltui.screens.runs.metric_chart import MetricChart, Shown
+from smoltui.screens.runs.opening_ports import OpeningPorts
 from smoltui.screens.runs.run_list import RunList
 from smoltui.screens.runs.stats_panel import StatsPanel
 from smoltui.widgets.actions import bindings
@@ -49,11 +49,11 @@ VIEW_OF: Mapping[str, tuple[str, ...]] = {
 }
 """Action → the views that it works in."""
 VIEW_WORDS = {"curves": "the curves", "log": "the log", "inspect": "the details"}
-ACTS_ON_RUNS = frozenset({"cancel", "pause", "rerun", "labels", "wait", "ask_models", "export", "fix"})
+ACTS_ON_RUNS = frozenset({"cancel", "pause", "rerun", "labels", "wait", "ask_models", "export", "fix", "ports"})
 """Actions on the marked runs, or on the one under the cursor."""
 
 
-class RunsRoom(Listing, Following, Copying, Acting, Exporting):
+class RunsRoom(Listing, Following, Copying, OpeningPorts, Exporting):
     """The list above, one run below."""
 
     MODE = "runs"
@@ -189,7 +189,9 @@ class RunsRoom(Listing, Following, Copying, Acting, Exporting):
 
     def _why_not_on(self, action: str, runs: list[Run]) -> str:
         """Why an action cannot be done to these runs; empty if it can."""
-        if action in ("cancel", "wait") and all(run.is_final for run in runs):
+        if action == "ports" and not all("expose" in self.engine_of(run).place.can for run in runs):
+            return "Only Jobs have ports that can be opened"
+        if action in ("cancel", "wait", "ports") and all(run.is_final for run in runs):
             return "The run has already ended" if len(runs) == 1 else "These runs have already ended"
         lost = [run for run in runs if run.is_final and not run.resumable and self.engine_of(run).place.pays]
         if action == "pause" and lost and len(lost) == len(runs) and any(run.stage != Stage.COMPLETED for run in lost):

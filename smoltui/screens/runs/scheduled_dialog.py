@@ -16,6 +16,8 @@ from textual.widgets import Static
 from smoltui.core.meanings.shown import CARDS_OF
 from smoltui.core.runs.acts import SCHEDULE
 from smoltui.core.runs.cost import usd, worst_cost
+from smoltui.core.runs.label_text import HINT as LABELS_HINT
+from smoltui.core.runs.label_text import label_changes, labels_in_text
 from smoltui.core.runs.pace import as_age, as_time
 from smoltui.core.runs.run import HUB_TIMEOUT_SECONDS, Run
 from smoltui.core.runs.scheduled import ScheduledJob, checked_schedule
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
 SHOWN = 12
 """Scheduled Jobs visible at once; the list scrolls with the cursor."""
+SCHEDULE_HINT = "@hourly, @daily, … or five cron fields (UTC)"
 
 
 class ScheduledDialog(Explains[None], Modal[None]):
@@ -93,19 +96,19 @@ class ScheduledDialog(Explains[None], Modal[None]):
             state = "suspended" if item.suspended else as_time(item.next_at - now) if item.next_at else "–"
             last = f"last {as_age(now - item.last_at)} ago" if item.last_at else "never started"
             row = (
-                f" {safe_line(item.name, 22):<23}{safe_line(item.schedule, 16):<17}{state:<16}{last:<16}"
+                f" {safe_line(item.name, 18):<19}{safe_line(item.schedule, 14):<15}{state:<14}{last:<15}"
                 f"{safe_line(item.flavor or '', 12)}"
             )
             text.append(f"{row}\n", "reverse" if place == self._cursor else "")
         if self._words:
             text.append(f"{safe(redact(self._words), 600)}\n", "yellow")
-        text.append("\n space ", "reverse").append(" suspend, resume   ")
-        text.append(" R ", "reverse").append(" start now   ")
-        text.append(" X ", "reverse").append(" delete   ")
-        if self._job is not None:
-            text.append(" a ", "reverse").append(f" new from {safe_line(self._job.name, 20)}   ")
-        text.append("\n r ", "reverse").append(" refresh   ").append(" esc ", "reverse").append(" close")
-        self.query_one("#scheduled", Static).update(text)
+        keys = [("space", "suspend, resume"), ("enter", "schedule"), ("i", "labels")]
+        keys += [("R", "start now"), ("X", "delete"), ("r", "refresh")]
+        keys += [("a", f"new from {safe_line(self._job.name, 20)}")] if self._job is not None else []
+        for place, (key, words) in enumerate([*keys, ("esc", "close")]):
+            text.append("\n" if place % 3 == 0 else "").append(f" {key} ", "reverse").append(f" {words}   ")
+        for shown in self.query("#scheduled").results(Static):  # none if it was closed while a list was read
+            shown.update(text)
 
     @work(exclusive=True)
     async def _do(self, act: Callable[[], Awaitable[object]], said: str) -> None:
@@ -165,23 +168,37 @@ class ScheduledDialog(Explains[None], Modal[None]):
             lambda: self._do(lambda: jobs.delete(item.id), "Deleted"),
         )
 
+    def action_reschedule(self) -> None:
+        item, jobs = self._current, self._jobs
+        if item is None or jobs is None:
+            return
+        self._ask("schedule:", SCHEDULE_HINT, lambda text: self._reschedule(jobs, item, text), item.schedule)
+
+    def _reschedule(self, jobs: Schedules, item: ScheduledJob, text: str) -> None:
+        if (schedule := self._checked(text)) is not None and schedule != item.schedule:
+            self._do(
+                lambda: jobs.reschedule(item.id, schedule), f"{item.name} now starts on schedule '{schedule}' (UTC)"
+            )
+
+    def action_labels(self) -> None:
+        item, jobs = self._current, self._jobs
+        if item is None or jobs is None:
+            return
+        self._ask("labels:", LABELS_HINT, lambda text: self._relabel(jobs, item, text), labels_in_text(item.labels))
+
+    def _relabel(self, jobs: Schedules, item: ScheduledJob, text: str) -> None:
+        new, gone = label_changes(text)
+        if new or gone:
+            self._do(lambda: jobs.labels(item.id, new, gone), f"{item.name} labeled")
+
     def action_create(self) -> None:
         job, jobs = self._job, self._jobs
         if job is None or jobs is None:
             return
-        self.query_one(AskLine).ask(
-            "schedule:",
-            "@hourly, @daily, … or five cron fields (UTC)",
-            lambda text: self._create(jobs, job, text),
-            "@daily",
-        )
+        self._ask("schedule:", SCHEDULE_HINT, lambda text: self._create(jobs, job, text), "@daily")
 
     def _create(self, jobs: Schedules, job: Run, text: str) -> None:
-        try:
-            schedule = checked_schedule(text)
-        except ValueError as error:
-            self._words = f"Invalid schedule: {error}"
-            self._draw()
+        if (schedule := self._checked(text)) is None:
             return
         flavor = self._workspace.monitor.flavor(job.engine, job.flavor)
         worst = worst_cost(flavor, job.timeout_seconds or HUB_TIMEOUT_SECONDS) if flavor else None
@@ -192,6 +209,18 @@ class ScheduledDialog(Explains[None], Modal[None]):
             "schedule it",
             lambda: self._do(lambda: jobs.create_from(job.raw, job.namespace or "", schedule), "Scheduled"),
         )
+
+    def _checked(self, text: str) -> str | None:
+        """The schedule in a text; None, and a sentence, for an invalid one."""
+        try:
+            return checked_schedule(text)
+        except ValueError as error:
+            self._words = f"Invalid schedule: {error}"
+            self._draw()
+            return None
+
+    def _ask(self, question: str, hint: str, answered: Callable[[str], object], value: str) -> None:
+        self.query_one(AskLine).ask(question, hint, answered, value)
 
     def action_leave(self) -> None:
         line = self.query_one(AskLine)

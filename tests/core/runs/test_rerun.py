@@ -8,8 +8,8 @@ from dataclasses import asdict, replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smoltui.core.runs.rerun import again, spec_of
-from smoltui.core.runs.run import RunSpec
+from smoltui.core.runs.rerun import NO_CHANGES, Changes, again, kept_elsewhere, spec_of
+from smoltui.core.runs.run import Run, RunSpec
 
 SPEC = RunSpec(
     name="n",
@@ -44,3 +44,14 @@ def test_a_record_of_another_version_is_read() -> None:
 @given(st.builds(RunSpec, labels=st.dictionaries(st.text(), st.text(), max_size=3)))
 def test_a_spec_survives_its_record(spec: RunSpec) -> None:
     assert spec_of(json.loads(json.dumps(asdict(spec)))) == spec
+
+
+def test_a_bucket_of_another_account_is_named() -> None:
+    """Resumed for an organization, a run still keeps its checkpoints where the first Job kept them: that is said."""
+    run = Run("j1", "hub", "dpo", "ERROR", namespace="ada", raw={"spec": {"keep": "bucket:ada/0123/kept"}})
+    assert kept_elsewhere(run, Changes(namespace="lab")) == (
+        "Checkpoints stay in the bucket of ada; the Job of lab reads and writes it"
+    )
+    assert kept_elsewhere(run, NO_CHANGES) == kept_elsewhere(run, Changes(namespace="ada")) == ""
+    volume = replace(run, raw={"spec": {"keep": "/mnt/kept"}})
+    assert kept_elsewhere(volume, Changes(namespace="lab")) == ""

@@ -1,0 +1,27 @@
+"""Labels of a Job as a person edits them in one line: `key=value …`, and `-key` to remove one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from smoltui.core.runs.run import LABEL
+
+HINT = "key=value …; -key removes a label; others are kept"
+
+
+def labels_in_text(labels: Mapping[str, str]) -> str:
+    """The labels to edit: all but the one that finds the Job again."""
+    return " ".join(f"{key}={value}" for key, value in labels.items() if key != LABEL)
+
+
+def label_changes(text: str) -> tuple[dict[str, str], list[str]]:
+    """Labels to set, and keys of those to remove."""
+    new: dict[str, str] = {}
+    gone: list[str] = []
+    for word in text.split():
+        if word.startswith("-"):
+            gone.append(word[1:])
+        else:
+            key, _, value = word.partition("=")
+            new[key] = value
+    return new, gone
