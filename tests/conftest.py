@@ -47,18 +47,26 @@ NEEDS_TRAIN = {
 
 
 LONGEST = (
+    "test_dpo",
     "test_every_key_of_large_rooms",
     "test_every_key",
-    "test_dpo",
+    "test_equivalence",
+    "test_pairs_room",
+    "test_launch",
+    "test_whole_way",
     "test_terminals",
     "test_front_door",
-    "test_launch",
-    "test_pairs_room",
-    "test_equivalence",
-    "test_held_out_view",
+    "test_checkpoints",
     "test_curated_way",
+    "test_kept_checkpoints",
+    "test_curated",
+    "test_recipe_export",
+    "test_head",
+    "test_held_out_view",
+    "test_loss_for_loss",
+    "test_generate",
 )
-"""Files that take half a minute of processor time and more, the longest first."""
+"""The files that take longest, the longest first."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -20,7 +20,7 @@ Wait = Callable[..., Awaitable[None]]
 
 @needs_training
 async def test_audit_curate_hold_out_export_and_train(own_machine: Path, shared_data: Path, wait_until: Wait) -> None:
-    """I open the real set, audit it, exclude the pairs of a finding, split off a test set, export, train 5 steps."""
+    """I open the real set, audit it, exclude the pairs of a finding, split off a test set, export, train two steps."""
     project = create_project(own_machine / "real", "demo")
     recipe = project.recipe_path.read_text()
     source = shared_data / "hh_harmless_test.jsonl.gz"
@@ -29,7 +29,7 @@ async def test_audit_curate_hold_out_export_and_train(own_machine: Path, shared_
         ("max_length", "512"),
         ("eval_strategy", '"no"'),
         ("per_device_train_batch_size", "4"),
-        ("num_train_epochs", "1\nmax_steps: 5"),
+        ("num_train_epochs", "1\nmax_steps: 2"),
     ):
         line = value.strip() if value.startswith("\n") else f"{key}: {value}"
         recipe, count = re.subn(rf"(?m)^{key}:.*$", line, recipe)
@@ -79,6 +79,6 @@ async def test_audit_curate_hold_out_export_and_train(own_machine: Path, shared_
         await pilot.press("enter")
         await wait_until(lambda: "COMPLETED" in seen(app, "RunList"), 240)
         run = next(iter(app.runs.values()))
-        assert run.plan is not None and run.plan.max_steps == 5
+        assert run.plan is not None and run.plan.max_steps == 2
         # What was trained on is what was exported, to the pair: held-out pairs are not looked at without evaluation.
         assert run.plan.pairs_hash == manifest["train_hash"]
