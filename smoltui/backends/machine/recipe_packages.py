@@ -14,10 +14,11 @@ from smoltui.core.recipe.packages import Package, packages_for
 
 def missing_packages(values: Mapping[str, Any]) -> list[Package]:
     """Packages that a recipe needs in addition to the script's own, and that cannot be imported here."""
-    return [package for package in packages_for(values) if not _is_here(package)]
+    return [package for package in packages_for(values) if not is_here(package)]
 
 
-def _is_here(package: Package) -> bool:
+def is_here(package: Package) -> bool:
+    """Whether it can be imported here, in a version that will do."""
     if find_spec(package.module) is None:
         return False
     try:

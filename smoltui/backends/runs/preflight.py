@@ -13,7 +13,7 @@ from pathlib import Path
 
 from smoltui.backends.machine.devices import device_report
 from smoltui.backends.machine.interpreter import UV, look_at, python_in
-from smoltui.backends.machine.recipe_packages import missing_packages
+from smoltui.backends.machine.recipe_packages import is_here, missing_packages
 from smoltui.backends.pairs.vocabulary import knows_pad_token
 from smoltui.backends.project.project import Project
 from smoltui.backends.runs.engine import Engine
@@ -33,6 +33,8 @@ from smoltui.core.preflight.hub_checks import HubAnswers
 from smoltui.core.preflight.preflight import Facts, Output, preflight
 from smoltui.core.recipe import Act, Fix, Level, check, summarise
 from smoltui.core.recipe.effective import resumes, resumes_from_newest
+from smoltui.core.recipe.packages import Package
+from smoltui.core.runs.accelerate import DEEPSPEED
 from smoltui.errors import (
     InputError,
     MissingExtraError,
@@ -41,6 +43,9 @@ from smoltui.errors import (
     RecipeError,
     ServiceError,
 )
+
+_ZERO3 = Package(DEEPSPEED, "deepspeed", "strategy: zero3")
+"""What several processes need with this strategy, whatever the recipe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,8 @@ async def gather(plan: Plan, engine: Engine, *, alone: bool = False) -> Facts:
         if plan.spec.python:
             other = await in_thread(partial(look_at, plan.spec.python, plan.project.folder, plan.values))
             facts = replace(facts, missing=(), needed=other.missing, trl=other.trl, python_problem=other.problem)
+        elif (plan.spec.processes or 1) > 1 and plan.spec.strategy == "zero3" and not is_here(_ZERO3):
+            facts = replace(facts, needed=[*facts.needed, _ZERO3])
     elif plan.place.pays:
         if alone:
             device = _Device(has_bf16=True)

@@ -128,6 +128,17 @@ def test_a_recipe_that_would_fail_is_stopped_alike(demo: Project, name: str) -> 
     assert stop.fix is not None and not stop.estimated
 
 
+def test_zero3_needs_deepspeed_here(demo: Project) -> None:
+    """The launcher would say so; with one process the strategy is not used."""
+    for processes, stopped in ((2, True), (1, False)):
+        settings = f'[local]\nprocesses = {processes}\nstrategy = "zero3"\n'
+        (demo.folder / "smoltui.toml").write_text(settings)
+        write(demo, {})
+        said, checks = both(demo)
+        assert (("packages", "stop") in said) == stopped
+        assert any("deepspeed (strategy: zero3)" in one.sentence for one in checks) == stopped
+
+
 def test_resuming_needs_a_checkpoint(demo: Project) -> None:
     """true takes the newest complete one of the output folder; without one, TRL fails after loading."""
     for values in ({"resume_from_checkpoint": True}, {"resume_from_checkpoint": "out/checkpoint-5"}):
