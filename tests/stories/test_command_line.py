@@ -15,7 +15,7 @@ import pytest
 
 from smoltui.backends.jobs.place import JOBS
 from smoltui.backends.local.engine import LocalEngine
-from smoltui.backends.runs import chains, monitor
+from smoltui.backends.runs import chains, followed, monitor
 from smoltui.backends.runs import preflight as preflight_facts
 from smoltui.backends.services import Services
 from smoltui.cli import runs as runs_module
@@ -353,7 +353,7 @@ def test_rules_warn_while_i_follow(
 ) -> None:
     """The loss is NaN: I am warned once, on stderr, before the run ends."""
     monkeypatch.setattr(monitor, "RULES_SECONDS", 0.05)
-    monkeypatch.setattr(monitor, "TELL_SECONDS", 0.0)
+    monkeypatch.setattr(followed, "TELL_SECONDS", 0.0)
     long = ["--set", "end=nan", "--set", "steps=8", "--set", "pause=0.1"]
     assert run(["train", str(project), *long, "--json"]) == 0
     lines, error = output(capsys)

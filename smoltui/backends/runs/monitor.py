@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from smoltui.backends.runs.callbacks import Say, Spawn, Spawned
+from smoltui.backends.runs.followed import Followed
 from smoltui.backends.system.threads import in_thread
-from smoltui.core.runs import events
 from smoltui.core.runs.metrics import History, load_all
-from smoltui.core.runs.pace import Pace
 from smoltui.core.runs.run import Run, Stage, richer
 from smoltui.core.runs.watch_settings import WatchSettings
 from smoltui.errors import RateLimitedError, SmoltuiError
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from smoltui.backends.runs.engine import Engine
     from smoltui.core.runs.chain import Chain
     from smoltui.core.runs.cost import Flavor
-    from smoltui.core.runs.events import Event
     from smoltui.core.runs.rules import Warned
     from smoltui.core.runs.verdict import Verdict
 
@@ -55,56 +53,8 @@ EXPLAINED_SECONDS = 7 * 86_400.0
 """Runs that failed longer ago are explained when they are opened."""
 RULES_SECONDS = 2.0
 """Seconds between two checks of rules and follow-up steps."""
-TELL_SECONDS = 1.0
-"""Seconds between two updates of the list with the figures of a followed run."""
 YIELD_SECONDS = 0.02
 """Seconds for which a background follower may process events before it yields to other tasks."""
-
-
-class Followed:
-    """One run while it is followed, with what its log has said so far."""
-
-    def __init__(self, monitor: RunMonitor, run: Run, heard_at: float) -> None:
-        self._monitor = monitor
-        self.run = replace(run, history=History(), step=0)
-        """The run, with the curve that was read from its log so far."""
-        self.pace = Pace()
-        self.heard_at = heard_at
-        """When its last line arrived, `time.monotonic` seconds; the start of following if none has."""
-        self.active = True
-        self.task: Spawned | None = None
-        """The task of a background follower; None if the run is open on screen."""
-        self._told_at = time.monotonic()
-
-    async def events(self) -> AsyncGenerator[Event, None]:
-        """The events of the run from its first line, as from `Engine.follow`; they update the list, too.
-
-        Can be read once. Raises as `Engine.follow`.
-        """
-        try:
-            async with aclosing(self._monitor.engine_of(self.run).follow(self.run.id)) as stream:
-                async for event in stream:
-                    self._take(event)
-                    yield event
-            self._monitor.learn(self.run)
-        finally:
-            self._monitor.let_go(self)
-
-    def _take(self, event: Event) -> None:
-        now = self.heard_at = time.monotonic()
-        if isinstance(event, events.LogLine):  # there can be 100,000 per second
-            return
-        self.run = self.run.after(event)
-        if isinstance(event, events.Progress | events.Metrics) and event.at is not None:
-            self.pace.observe(event.at, event.step)
-        elif isinstance(event, events.StageChanged) and self.run.is_final:
-            known = self._monitor.runs.get(self.run.id)
-            if known is not None:  # for a resumed run, the log also has earlier starts
-                hint = event.hint or known.hint or self.run.hint
-                self.run = replace(self.run, hint=hint, started_at=known.started_at)
-        if now - self._told_at > TELL_SECONDS or self.run.is_final:
-            self._told_at = now
-            self._monitor.learn(self.run)
 
 
 class RunMonitor:

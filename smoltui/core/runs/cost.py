@@ -84,6 +84,11 @@ def _rough(amount: float) -> str:
     return f"{amount:.2f}" if amount < 1 else f"{amount:.1f}" if amount < 10 else f"{amount:,.0f}"
 
 
+def usd_in_short(amount: float) -> str:
+    """An amount without its unit for a narrow column: without cents from 100 USD on."""
+    return f"{amount:,.0f}" if amount >= 100 else usd(amount).removesuffix(" USD")
+
+
 def price(flavor: Flavor) -> str:
     """A flavor's price with its unit: `2.50 USD per hour`."""
     return "price unknown" if flavor.usd_per_hour is None else f"{usd(flavor.usd_per_hour)} per hour"

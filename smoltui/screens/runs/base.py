@@ -9,7 +9,7 @@ from textual.widgets import ContentSwitcher
 from smoltui.backends.runs.engine import Engine
 from smoltui.core.guide.endings import end_of
 from smoltui.core.guide.ends import End
-from smoltui.core.runs.cost import usd, worst_cost
+from smoltui.core.runs.cost import usd_in_short, worst_cost
 from smoltui.core.runs.pace import Pace
 from smoltui.core.runs.run import HUB_TIMEOUT_SECONDS, Run, Stage
 from smoltui.screens.room import Room
@@ -63,9 +63,9 @@ class RunsBase(Room):
             return ""
         if so_far is None:
             return "–"
-        words = usd(so_far).removesuffix(" USD")
+        words = usd_in_short(so_far)
         worst = self.worst(run)
-        return words if run.is_final or worst is None else f"{words} / {usd(worst).removesuffix(' USD')}"
+        return words if run.is_final or worst is None else f"{words} / {usd_in_short(worst)}"
 
     def ask(self, question: str, hint: str, answered: Callable[[str], object], value: str = "") -> None:
         """Asks for one line of text; escape cancels."""

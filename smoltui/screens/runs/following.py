@@ -13,7 +13,7 @@ from textual import on, work
 from textual.widgets import ContentSwitcher, Static
 
 from smoltui.backends.runs.acts import STARTING
-from smoltui.backends.runs.monitor import Followed
+from smoltui.backends.runs.followed import Followed
 from smoltui.backends.system.paths import shown_path
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.runs import events

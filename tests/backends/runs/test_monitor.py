@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from smoltui.backends.project.project import Project
-from smoltui.backends.runs import chains, monitor
+from smoltui.backends.runs import chains, followed, monitor
 from smoltui.backends.runs.monitor import RunMonitor
 from smoltui.core.runs import events
 from smoltui.core.runs.chain import Chain, Step
@@ -27,8 +27,9 @@ Wait = Callable[..., Awaitable[None]]
 
 @pytest.fixture(autouse=True)
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("ACTIVE_SECONDS", "IDLE_SECONDS", "RULES_SECONDS", "TELL_SECONDS"):
+    for name in ("ACTIVE_SECONDS", "IDLE_SECONDS", "RULES_SECONDS"):
         monkeypatch.setattr(monitor, name, 0.02)
+    monkeypatch.setattr(followed, "TELL_SECONDS", 0.02)
 
 
 class Counting(ToyEngine):
