@@ -7,17 +7,14 @@ import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from smoltui.backends.runs import chains
-from smoltui.backends.runs.callbacks import Severity
 from smoltui.backends.runs.engine import Engine
 from smoltui.backends.runs.waiting import other_flavors
 from smoltui.backends.system.threads import in_thread
 from smoltui.cli import confirming, runs, verdicts
-from smoltui.cli.follow_ups import follow_up
-from smoltui.cli.output import bell, cell, note, print_error, print_json, print_warning, say
+from smoltui.cli.follow_ups import carried_out
+from smoltui.cli.output import bell, cell, note, print_error, print_json, say
 from smoltui.core.machine.hardware import FlavorFit, accelerators, device_bytes, gb, prices
 from smoltui.core.machine.hardware import as_json as flavor_as_json
 from smoltui.core.runs.cost import usd_span
@@ -37,8 +34,6 @@ UNREACHED_SECONDS = 30.0
 """Delay before a Hub that did not answer is asked again."""
 TIMED_OUT = 124
 """Exit code of `wait --timeout`, as that of timeout(1)."""
-FOLLOW_UP_SECONDS = 3.0
-"""Delay before the steps after a run: an app that is open on its project does them first, and shows them."""
 
 
 def wait(run_ids: Sequence[str], timeout: str | None = None, *, as_json: bool) -> int:
@@ -63,7 +58,7 @@ def wait(run_ids: Sequence[str], timeout: str | None = None, *, as_json: bool) -
             if not as_json and (reading := await runs.reading_of(engines[ended[-1].id], ended[-1])):
                 note(f"Reading: {safe_line(reading.line, 1000)}")
             bell()
-        return ended, [failure for run in ended if (failure := await _followed_up(run, as_json)) is not None]
+        return ended, [failure for run in ended if (failure := await carried_out(run, as_json)) is not None]
 
     async def in_time() -> tuple[list[Run], list[RunFailedError]]:
         async with asyncio.timeout(limit):
@@ -87,26 +82,6 @@ def _limit(timeout: str | None) -> float | None:
         return None if timeout is None else float(timeout_seconds(timeout))
     except ValueError as error:
         raise InputError(f"Not a time to wait: {safe_line(timeout or '', 60)}", str(error)) from error
-
-
-async def _followed_up(run: Run, as_json: bool) -> RunFailedError | None:
-    """Does the steps after a run; returns the failure of one of them, which it reports."""
-    if run.stage != Stage.COMPLETED or await in_thread(partial(chains.read, run.id)) is None:
-        return None
-    await asyncio.sleep(FOLLOW_UP_SECONDS)
-
-    def say_aside(sentence: str, severity: Severity) -> None:
-        if severity == "information" and not as_json:
-            note(safe_line(sentence))
-
-    try:
-        await follow_up(
-            chains.Chains(run.project or "", say=say_aside, spawn=lambda work: asyncio.create_task(work())), run
-        )
-    except RunFailedError as error:
-        print_warning(error.message, error.hint, as_json)
-        return error
-    return None
 
 
 def _started(work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:

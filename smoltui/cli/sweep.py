@@ -17,6 +17,7 @@ from smoltui.backends.services import default_services
 from smoltui.backends.sweeps import running, store
 from smoltui.backends.system.threads import in_thread
 from smoltui.cli.confirming import confirm_cost
+from smoltui.cli.follow_ups import carried_out
 from smoltui.cli.output import cell, note, print_json, say
 from smoltui.cli.runs import run_async
 from smoltui.core.runs.cost import Flavor
@@ -83,7 +84,7 @@ async def _swept(project: Project, asked: Sweeping) -> int:
                 made = now
                 note(safe_line(f"{run.name}: {run.id} ({run.engine})"))
         if not asked.detach:
-            await _wait(engine, made)
+            await _wait(engine, made, asked.as_json)
         made, runs = await running.runs_of(engine, made)
     ratios = await in_thread(lambda: running.length_ratios(runs))
     rows = rows_of(made, runs, time.time(), flavors=await _flavors(engine), ratios=ratios)
@@ -102,8 +103,8 @@ async def _ask(engine: Engine, planned: Sequence[Plan], asked: Sweeping) -> None
     await confirm_cost(engine, spec.flavor, seconds, question, asked.as_json)
 
 
-async def _wait(engine: Engine, made: Sweep) -> None:
-    """Returns when every run has ended, noting each end once."""
+async def _wait(engine: Engine, made: Sweep, as_json: bool) -> None:
+    """Returns when every run has ended and its follow-up steps are done, noting each end once."""
     told: set[str] = set()
     try:
         while True:
@@ -119,6 +120,7 @@ async def _wait(engine: Engine, made: Sweep) -> None:
                 if run.is_final:
                     told.add(run.id)
                     note(safe_line(redact(f"{run.stage}: {point.words}")))
+                    await carried_out(run, as_json)
                 else:
                     going += 1
             if not going:

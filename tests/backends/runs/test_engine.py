@@ -90,8 +90,8 @@ def case(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     elif request.param is SLURM:
         request.getfixturevalue("slurm")
         (tmp_path / "recipe.yaml").touch()
-        engine = SlurmEngine(SCRIPT, poll_seconds=1, log_seconds=0.1)
-        yield Case(engine, replace(spec, options={"gpus": "0"}), by_itself)
+        engine = SlurmEngine(SCRIPT, poll_seconds=0.2, log_seconds=0.1)
+        yield Case(engine, replace(spec, options={"gpus": "0", "mem": '"100M"'}), by_itself)
     else:
         yield Case(ToyEngine(), spec, by_itself)
 

@@ -23,6 +23,8 @@ from smoltui.backends.services import Services
 from smoltui.backends.sweeps import running, store
 from smoltui.cli import sweep as sweep_module
 from smoltui.cli.main import run
+from smoltui.core.runs.run import Run, Stage
+from smoltui.core.sweeps.sweep import Point, Sweep
 from tests.conftest import seen
 
 TRAINING = """
@@ -68,6 +70,23 @@ def project(tmp_path: Path, script: Path, monkeypatch: pytest.MonkeyPatch) -> Pr
 
 def table(capsys: pytest.CaptureFixture[str]) -> Any:
     return json.loads(capsys.readouterr().out)
+
+
+async def test_follow_up_steps_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command that waits for the runs does their steps, too: on Slurm and for Jobs nobody else does."""
+    done: list[str] = []
+
+    async def carried_out(ended: Run, as_json: bool) -> None:
+        done.append(ended.id)
+
+    class Ended(LocalEngine):
+        async def get(self, run_id: str) -> Run:
+            return Run(id=run_id, engine="slurm", name=run_id, stage=Stage.COMPLETED)
+
+    monkeypatch.setattr(sweep_module, "carried_out", carried_out)
+    points = tuple(Point({"beta": beta}, f"label-{beta}", f"run-{beta}") for beta in (0.1, 0.2))
+    await sweep_module._wait(Ended(), Sweep("s", "/p", "slurm", 1.0, points), as_json=True)
+    assert done == ["run-0.1", "run-0.2"]
 
 
 def test_compared_and_continued(project: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
