@@ -165,8 +165,8 @@ async def test_pairs_that_are_none_stop_it_with_the_line(app: SmoltuiApp, wait_u
     train.write_text('{"prompt": "a", "completion": "b", "label": true}\n')
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("t")
-        await wait_until(lambda: "✗" in seen(app, "#start-text"))
-        assert "does not contain preference pairs" in seen(app) and "1 to fix" in seen(app)
+        await wait_until(lambda: "does not contain preference pairs" in seen(app))
+        assert "1 to fix" in seen(app)
 
 
 async def test_a_set_that_was_imported_is_not_read_at_t(
@@ -321,8 +321,8 @@ async def test_every_stop_of_a_course_job_is_fixed_with_enter(
             await wait_until(lambda now=now: "[ enter" in (then := seen(app, "#start-text")) and then != now)
             pressed += 1
             assert pressed < 8, now
-        assert "MODEL GOES TO  alice/smollm3-dpo-aligned" in seen(app)
         await wait_until(lambda: "enter Start Job · at most 10.00 USD" in seen(app))
+        assert "MODEL GOES TO  alice/smollm3-dpo-aligned" in seen(app)
         assert 'flavor = "a100-large"' in settings.read_text() and jobs.asked == []
         await pilot.press(*"u" * pressed)
         await wait_until(lambda: (recipe.read_bytes(), settings.read_bytes()) == before)
