@@ -26,7 +26,7 @@ def exported(project: Project, form: str, out: str | None, *, overwrite: bool = 
     written = []
     if wanted is Form.HF_JOBS:
         place = project.folder / script_name(project)
-        script = export_recipe(project, Form.SCRIPT, place)
+        script = export_recipe(project, Form.SCRIPT, place, for_jobs=True)
         written.append(str(write_export(script.text, str(place), overwrite=overwrite)))
     if target is not None:
         written.append(str(write_export(made.text, str(target), overwrite=overwrite)))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from smoltui.backends.exporting.paths_in_recipe import local_paths, with_paths
+from smoltui.backends.jobs.place import JOBS
 from smoltui.backends.pairs.curated import Curated, curate
 from smoltui.backends.project.project import Project
 from smoltui.backends.project.recipe_file import RecipeFile, load_project_recipe, render
@@ -18,11 +19,13 @@ from smoltui.backends.system.paths import exists, expanded
 from smoltui.backends.system.small_file import replace_small
 from smoltui.core.exporting.commands import hf_jobs_with_script, hf_jobs_with_trl, trl_command
 from smoltui.core.exporting.script import ScriptParts, exported_script, requirements_of
+from smoltui.core.machine.hardware import accelerators_in
 from smoltui.core.recipe import output_dir_of
 from smoltui.core.recipe.packages import packages_for
 from smoltui.core.recipe.summary import MOUNT
+from smoltui.core.runs.accelerate import DEEPSPEED, accelerate_config, as_yaml, mixed_precision_of
 from smoltui.core.runs.run import JOB_OUTPUT
-from smoltui.core.settings.settings import JobSettings
+from smoltui.core.settings.settings import JobSettings, Settings
 from smoltui.errors import InputError, RecipeError
 from smoltui.scripts import BESIDE_DPO, LOCKED, SCRIPTS
 
@@ -53,8 +56,8 @@ class Export:
     """Paths of the recipe that are files or folders here, which the export needs beside it."""
 
 
-def export_recipe(project: Project, form: Form, out: Path | None = None) -> Export:
-    """The recipe in the form `form`.
+def export_recipe(project: Project, form: Form, out: Path | None = None, *, for_jobs: bool = False) -> Export:
+    """The recipe in the form `form`. `for_jobs`: a script is for a Job, and starts a process for each of its GPUs.
 
     With `out`, the place where the text will be written, the pairs as they were curated are written beside it, and
     paths are adjusted to its folder. Without it, nothing is written.
@@ -77,8 +80,10 @@ def export_recipe(project: Project, form: Form, out: Path | None = None) -> Expo
     if moved and form in (Form.SCRIPT, Form.TRL):
         with_paths(recipe, lambda path: str(project.resolve(path)) if path in files else path)
     if form is Form.SCRIPT:
-        return Export(form, _script(project, recipe), tuple(notes), tuple(files))
+        processes, strategy = _several(settings, for_jobs=for_jobs or settings.on == JOBS.name)
+        return Export(form, _script(project, recipe, processes, strategy), tuple(notes), tuple(files))
     notes += _notes_of_trl(recipe.values) if form in (Form.TRL, Form.HF_JOBS_TRL) else []
+    notes += _notes_of_processes(settings, form)
     if form is Form.TRL:
         return Export(form, trl_command(recipe.values, _rendered(recipe.values)), tuple(notes), tuple(files))
     notes += _notes_of_jobs(recipe.values, files)
@@ -108,9 +113,34 @@ def write_export(text: str, path: str, *, overwrite: bool = False) -> Path:
     return target
 
 
-def _script(project: Project, recipe: RecipeFile) -> str:
+def _several(settings: Settings, *, for_jobs: bool) -> tuple[int, str]:
+    """Training processes, one per GPU, and how they share the work."""
+    if not for_jobs:
+        return settings.local.processes, settings.local.strategy
+    jobs = settings.jobs
+    return jobs.processes or accelerators_in(jobs.flavor), jobs.strategy
+
+
+def _notes_of_processes(settings: Settings, form: Form) -> list[str]:
+    """That a command with TRL's script starts one process, where several GPUs are asked for."""
+    processes, strategy = _several(settings, for_jobs=form is Form.HF_JOBS_TRL)
+    if form not in (Form.TRL, Form.HF_JOBS_TRL) or processes < 2:
+        return []
+    if form is Form.HF_JOBS_TRL:
+        return [f"This command starts one process, not one on each of {processes} GPUs: --hf-jobs starts all"]
+    named = {"ddp": "multi_gpu", "fsdp": "fsdp2", "zero3": "zero3"}[strategy]
+    return [f"For {processes} GPUs, add: --accelerate_config {named} --num_processes {processes}"]
+
+
+def _script(project: Project, recipe: RecipeFile, processes: int, strategy: str) -> str:
     sources = {name: (SCRIPTS / name).read_text(encoding="utf-8") for name in ("dpo.py", *BESIDE_DPO)}
     wanted = [package.requirement for package in packages_for(recipe.values)]
+    launch = ""
+    if processes > 1:
+        precision, use_cpu = mixed_precision_of(recipe.values), bool(recipe.values.get("use_cpu"))
+        launch = as_yaml(accelerate_config(processes, strategy, precision, use_cpu=use_cpu))
+        if strategy == "zero3" and not any(package.startswith("deepspeed") for package in wanted):
+            wanted.append(DEEPSPEED)
     return exported_script(
         ScriptParts(
             name=str(recipe.values.get("run_name") or project.name),
@@ -118,6 +148,7 @@ def _script(project: Project, recipe: RecipeFile) -> str:
             modules=sources,
             requirements=[*requirements_of(sources["dpo.py"]), *wanted],
             locked=LOCKED.read_text(encoding="utf-8").split(),
+            launch=launch,
         )
     )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from smoltui.backends.project.model_configs import config_in, known_config, remembered_shape
 from smoltui.backends.project.project import Project
 from smoltui.backends.system.paths import exists
+from smoltui.core.machine.hardware import accelerators_in
 from smoltui.core.machine.model_shape import KNOWN, ModelShape
 from smoltui.core.recipe import command, output_dir_of
 from smoltui.core.runs.place import Target
@@ -45,9 +46,14 @@ def local_inputs(project: Project, values: Mapping[str, object]) -> list[str]:
 
 
 def command_by_hand(project: Project, values: Mapping[str, object], settings: Settings, target: Target) -> str:
-    """The shell command that does the same, run in the project folder."""
+    """The shell command that does the same, run in the project folder.
+
+    `hf jobs uv run SCRIPT` starts one process. For several GPUs, the exported script starts the others.
+    """
     if target == Target.LOCAL:
         return command(target, recipe=project.recipe_path.name)
+    if (settings.jobs.processes or accelerators_in(settings.jobs.flavor)) > 1:
+        return "smoltui recipe export . --hf-jobs"
     output = Path(output_dir_of(values)).name
     return command(
         target,

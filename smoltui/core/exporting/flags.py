@@ -18,7 +18,8 @@ class Flags:
     options: tuple[tuple[str, ...], ...]
     """One group of words per key: `--loss_type sigmoid sft`, in the recipe's order."""
     rest: Mapping[str, Any]
-    """Keys that TRL reads only from a file: datasets, null for a key with another default, and env."""
+    """Keys that TRL reads only from a file: datasets, null for a key with another default, env, and true or false for a
+    key that may also be a text."""
 
 
 def flags(values: Mapping[str, Any]) -> Flags:
@@ -41,6 +42,8 @@ def _words(key: Key | None, name: str, value: Any) -> tuple[str, ...] | None:
     """The words of one option; None if no option says this."""
     types = key.types if key is not None else ()
     match value:
+        case bool() if "str" in types:
+            return None  # the word true would be a text
         case bool():
             return f"--{name}", "true" if value else "false"
         case int() | float():

@@ -31,6 +31,8 @@ class ScriptParts:
     """`name==version` of everything that they require in turn."""
     left_out: Sequence[str] = field(default=())
     """Content hashes of pairs that are not trained on."""
+    launch: str = ""
+    """Config of `accelerate launch` for several GPUs, as YAML; empty for one process."""
 
 
 def requirements_of(script: str) -> list[str]:
@@ -59,6 +61,7 @@ def exported_script(parts: ScriptParts) -> str:
         locked="".join(f"#   {json.dumps(line)},\n" for line in parts.locked),
         recipe=_literal(parts.recipe),
         left_out=left_out,
+        launch=_literal(parts.launch),
         modules=modules,
     )
 
@@ -94,6 +97,7 @@ Relative paths in the recipe start from the folder of this file, or from --work-
 """
 
 import runpy
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -103,6 +107,9 @@ RECIPE = $recipe
 LEFT_OUT = (
 $left_out)
 """Content hashes of pairs that are not trained on."""
+
+LAUNCH = $launch
+"""Config of `accelerate launch`, which starts one process per GPU; empty: one process."""
 
 MODULES = {
 $modules}
@@ -118,6 +125,11 @@ def main() -> None:
         config, left_out, script = (str(Path(folder, name)) for name in ("recipe.yaml", "left_out.txt", "dpo.py"))
         own = ["--config", config, "--work-dir", str(here), "--exclude", left_out]
         sys.argv = [script, *own, *sys.argv[1:]]
+        if LAUNCH:
+            processes = Path(folder, "accelerate.yaml")
+            processes.write_text(LAUNCH, encoding="utf-8")
+            launcher = [sys.executable, "-P", "-m", "accelerate.commands.launch", "--config_file", str(processes)]
+            sys.exit(subprocess.call([*launcher, *sys.argv]))
         runpy.run_path(script, run_name="__main__")
 
 

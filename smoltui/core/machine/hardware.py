@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -146,6 +147,12 @@ def _took(
     devices = max(flavor.count, 1)
     shared = replace(one, steps=math.ceil(one.steps / devices), pairs_per_step=one.pairs_per_step * devices)
     return duration(values, shape, shared, hardware, sizes=sizes, past=past(hardware.name))
+
+
+def accelerators_in(name: str) -> int:
+    """The accelerators of a flavor, by its name: 8 of `l40sx8`, 1 of `a100-large` and `l4x1`."""
+    found = re.search(r"x(\d{1,3})$", name)
+    return max(1, int(found[1])) if found else 1
 
 
 def gb(size: int | None) -> str:

@@ -100,6 +100,15 @@ CARDS_OF: Mapping[str, tuple[str, ...]] = {
         *_RUN_LIST,
     ),
     "runs.plan": ("run:plan", "field:beta", "term:effective batch", "metric:epoch", *_RUN_HEAD, *_RUN_LIST),
+    "sweep": (
+        "metric:rewards/accuracies",
+        "metric:rewards/margins",
+        "figure:length ratio",
+        "run:took",
+        "run:cost",
+        "run:stage",
+        "term:held-out pairs",
+    ),
     "hardware": ("run:cost", "run:where", "check:accelerator", "check:fits here", "check:main memory"),
     "scheduled": ("term:Job", "run:cost", "run:stage", "run:where"),
     "rules": (

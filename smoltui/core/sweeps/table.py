@@ -47,7 +47,7 @@ class SweepRow:
         accuracy = "–" if self.accuracy is None else f"{self.accuracy:.0%}"
         return (
             self.point.words,
-            f"{accuracy}{'' if self.held_out or self.accuracy is None else ' (training)'}",
+            f"{accuracy}{'' if self.held_out or self.accuracy is None else ' (train)'}",
             as_word(self.margin),
             as_word(self.length_ratio, 2),
             "–" if self.seconds is None else as_time(self.seconds),

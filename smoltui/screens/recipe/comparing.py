@@ -101,7 +101,7 @@ async def export(room: Room) -> None:
         """What was written or is to be copied, and what to know about it."""
         made = export_recipe(project, form, place if form is Form.SCRIPT else None)
         if form in (Form.SCRIPT, Form.HF_JOBS):
-            script = made if form is Form.SCRIPT else export_recipe(project, Form.SCRIPT, place)
+            script = made if form is Form.SCRIPT else export_recipe(project, Form.SCRIPT, place, for_jobs=True)
             write_export(script.text, str(place), overwrite=True)
         return made.text, made.notes
 

@@ -16,12 +16,14 @@ from textual.widgets import Static
 from smoltui.backends.runs.engine import Engine
 from smoltui.backends.sweeps import running
 from smoltui.backends.system.threads import in_thread
+from smoltui.core.meanings.shown import CARDS_OF
 from smoltui.core.runs.cost import Flavor
 from smoltui.core.runs.run import Run
 from smoltui.core.sweeps.sweep import Sweep
 from smoltui.core.sweeps.table import in_words, missing, rows_of
 from smoltui.errors import ServiceError, SmoltuiError
 from smoltui.safe_text import redact, safe_line
+from smoltui.screens.explaining import Explains
 from smoltui.screens.modal import Modal
 from smoltui.screens.recipe.sweep_list import SweepList
 from smoltui.widgets.actions import bindings
@@ -30,7 +32,7 @@ LOOK_SECONDS = 2.0
 """Seconds between two looks at the runs on this machine; for others, five times as long."""
 
 
-class SweepDialog(Modal[str | None]):
+class SweepDialog(Explains[str | None], Modal[str | None]):
     """Returns the id of a run to open, `continue` to start what is missing, or None."""
 
     DEFAULT_CSS = """
@@ -50,7 +52,12 @@ class SweepDialog(Modal[str | None]):
         with Vertical(classes="dialog"):
             yield Static(f"Sweep {self._sweep.id}", id="sweep-title", classes="title", markup=False)
             yield SweepList()
-            yield Static("enter opens the run in Runs · t starts what is missing · esc closes", markup=False)
+            yield Static(
+                "enter opens the run in Runs · t starts what is missing · K explains · esc closes", markup=False
+            )
+
+    def explained(self) -> tuple[str, ...]:
+        return CARDS_OF["sweep"]
 
     def on_mount(self) -> None:
         self.query_one(SweepList).put_cursor(0, "Loading runs…")

@@ -8,11 +8,11 @@ from smoltui.core.sweeps.table import HEADINGS, SweepRow
 from smoltui.safe_text import redact, safe_line
 from smoltui.widgets.cursor_list import CursorList, fitted
 
-WIDTHS = (0, 15, 8, 7, 13, 10, 13)
+WIDTHS = (0, 13, 8, 7, 13, 10, 13)
 """Cells of each column; the first takes what is left."""
-ORDER = (3, 5, 4, 2)
-"""Columns that are left out first on a narrow terminal."""
-LEAST = 24
+ORDER = (3, 4, 5, 2)
+"""Columns that are left out on a narrow terminal, those in which no run has anything before all others."""
+LEAST = 20
 """Cells of the first column that are kept."""
 
 
@@ -28,19 +28,19 @@ class SweepList(CursorList):
         return len(self.lines)
 
     def head(self, width: int) -> str:
-        return _line(HEADINGS, width)
+        return self._line(HEADINGS, width)
 
     def drawn(self, position: int, width: int, is_cursor: bool) -> tuple[str, bool]:
         row = self.lines[position]
-        return _line([safe_line(redact(cell), 200) for cell in row.cells], width), not row.stage
+        return self._line([safe_line(redact(cell), 200) for cell in row.cells], width), not row.stage
 
-
-def _line(cells: Sequence[str], width: int) -> str:
-    kept = list(range(len(cells)))
-    for column in ORDER:
-        if width - sum(WIDTHS[at] for at in kept) >= LEAST:
-            break
-        kept.remove(column)
-    first = max(LEAST, width - sum(WIDTHS[at] for at in kept))
-    shown = (fitted(f"{fitted(cells[at], (WIDTHS[at] or first) - 1)} ", WIDTHS[at] or first) for at in kept)
-    return fitted("".join(shown), width)
+    def _line(self, cells: Sequence[str], width: int) -> str:
+        kept = list(range(len(cells)))
+        empty = [column for column in ORDER if all(row.cells[column] == "–" for row in self.lines)]
+        for column in dict.fromkeys((*empty, *ORDER)):
+            if width - sum(WIDTHS[at] for at in kept) >= LEAST:
+                break
+            kept.remove(column)
+        first = max(LEAST, width - sum(WIDTHS[at] for at in kept))
+        shown = (fitted(f"{fitted(cells[at], (WIDTHS[at] or first) - 1)} ", WIDTHS[at] or first) for at in kept)
+        return fitted("".join(shown), width)

@@ -21,6 +21,7 @@ def test_what_no_option_can_say_is_in_a_file() -> None:
     values: dict[str, Any] = {
         "datasets": [{"path": "json", "data_files": "it's.jsonl"}],
         "max_length": None,
+        "trackio_static_space_id": False,
         "save_total_limit": None,
         "loss_type": ["sigmoid", "sft"],
         "loss_weights": [1.0, 0.1],
@@ -29,7 +30,7 @@ def test_what_no_option_can_say_is_in_a_file() -> None:
         "beta": 0.1,
     }
     found = flags(values)
-    assert set(found.rest) == {"datasets", "max_length"}
+    assert set(found.rest) == {"datasets", "max_length", "trackio_static_space_id"}
     assert found.options == (
         ("--loss_type", "sigmoid", "sft"),
         ("--loss_weights", "1", "0.1"),
@@ -62,7 +63,7 @@ def test_the_script_has_recipe_and_modules_unchanged(recipe: str) -> None:
     for node in ast.parse(text).body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             held[node.targets[0].id] = ast.literal_eval(node.value)
-    assert held["RECIPE"] == recipe and held["LEFT_OUT"] == ("abc",)
+    assert held["RECIPE"] == recipe and held["LEFT_OUT"] == ("abc",) and held["LAUNCH"] == ""
     assert held["MODULES"]["pair_turns.py"] == sources["pair_turns.py"]
     assert sources["dpo.py"].endswith(held["MODULES"]["dpo.py"])
     assert text.count("# /// script") == 1 and requirements_of(text) == wanted
