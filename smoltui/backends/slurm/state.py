@@ -16,7 +16,7 @@ from smoltui.backends.local.log import RunLog
 from smoltui.backends.local.log_cause import cause
 from smoltui.backends.local.state import newest_of, with_resuming
 from smoltui.backends.slurm import records as store
-from smoltui.backends.slurm.queue import Queue, Seen
+from smoltui.backends.slurm.queue import Queue, Seen, Word
 from smoltui.backends.slurm.records import Part, Records
 from smoltui.backends.system import data_folder
 from smoltui.core.runs.run import Run, Stage
@@ -37,6 +37,8 @@ from smoltui.core.slurm.waiting import waits_in_words
 
 MARGIN_SECONDS = 5.0
 """A list counts as newer than something only by this much: a controller takes a moment to know it."""
+CLOCK_SECONDS = 60.0
+"""How far the clocks of this machine and of the controller may be apart."""
 UNCONFIRMED_SECONDS = 120.0
 """A submission that is in no list after this never arrived."""
 SAVED = frozenset({"COMPLETED", "TIMEOUT", "PREEMPTED", "DEADLINE"})
@@ -210,7 +212,7 @@ def _not_listed(run: Run, view: View, log: RunLog, queue: Queue, spoken: float) 
             return replace(run, stage=end.stage, message=end.message, hint=end.hint)
         return replace(run, stage=Stage.SCHEDULING, message="submitted; Slurm has not confirmed it yet")
     if view.newer_than(spoken):
-        word = queue.remembered(view.part.job)
+        word = _remembered(view, queue)
         if word.row is not None and word.row.state in OVER:
             return _ended(run, view, log, word.row)
         if not word.open and view.newer_than(spoken + 2 * MARGIN_SECONDS):
@@ -309,7 +311,7 @@ def _over(view: View, queue: Queue) -> Row | None:
     if row is None or row.comment != f"{COMMENT}{view.part.label}":
         row = view.row
     if row is None:
-        row = queue.remembered(view.part.job).row
+        row = _remembered(view, queue).row
     if row is None or row.state not in OVER:
         return None
     store.write_seen(view.records.folder, row)
@@ -320,4 +322,13 @@ def _forgotten(view: View, queue: Queue) -> bool:
     """Whether Slurm answers, and does not know the job any more."""
     if view.seen.error is not None or view.row is not None or not view.newer_than(view.status.get("finished_at", 0.0)):
         return False
-    return view.part.job is None or not queue.remembered(view.part.job).open
+    return view.part.job is None or not _remembered(view, queue).open
+
+
+def _remembered(view: View, queue: Queue) -> Word:
+    """What the accounting knows of the newest job; it has no comments, so one that is older is another of that id."""
+    word = queue.remembered(view.part.job or "")
+    older = view.part.asked_at - CLOCK_SECONDS
+    if word.row is not None and word.row.submitted_at is not None and word.row.submitted_at < older:
+        return replace(word, row=None)
+    return word

@@ -200,3 +200,20 @@ def test_an_end(name: str, tmp_path: Path, own_machine: Path) -> None:
     if (verdict := verdict_of(run)) is not None:
         assert case.hint in verdict.next and bool(verdict.next) == (run.stage != COMPLETED), verdict
     assert json.dumps(run.summary())
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(5.0, "ended by signal 15"), (-5000.0, "Slurm no longer knows job 7")])
+def test_an_accounted_job(seconds: float, words: str, own_machine: Path) -> None:
+    """Slurm reuses ids, and the accounting has no comments: a job that is older than the run is not its own."""
+    folder = store.runs_folder() / "r"
+    folder.mkdir(parents=True)
+    (folder / "log").write_text(f"{STEP_2}\n")
+    begun = time.time() - 3600
+    row = Row("7", "FAILED", submitted_at=begun + seconds, exit_code=0, signal=15)
+    queue = SimpleNamespace(seen=Seen({}, time.time()), word=lambda job: Word(), remembered=lambda job: Word(row))
+    status = {"part": 1, "job": "7", "started_at": begun, "offset": 0, "restart": 0, "requeues": 0}
+    spec = {"name": "n", "output_dir": str(folder), "log_key": "k", "created_at": begun}
+    records = Records(folder, spec, (Part(1, "l", begun, "7"),), {}, status)
+    log = RunLog(folder / "log", Run(id="r", engine="slurm", name="n", stage=Stage.SCHEDULING), "k")
+    run = present(log, records, cast("Queue", queue))
+    assert run.stage == ERROR and words in (run.message or "")
