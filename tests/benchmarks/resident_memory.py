@@ -4,7 +4,9 @@
     python -m tests.benchmarks.resident_memory NAME …     these
 
 Each case trains a random model for two steps with smoltui's own script, in a process of its own, on texts that are
-longer than `max_length`. Measured is the peak of its resident memory, as the kernel counts it. Printed as JSON lines.
+longer than `max_length`, with an allocator that returns freed memory, as the script's does when memory is short; with
+`--plenty`, as it is otherwise. Measured is the peak of its resident memory, as the kernel counts it. Printed as JSON
+lines.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ from tests.core.machine.step_shapes import LARGE_VOCABULARY, LLAMA, MODELS
 from tests.paths import DEMO, PACKAGE
 
 STEPS = 2
+MAPPED_BYTES = 1 << 20
+"""As `scripts/dpo.py` sets it."""
 PAIRS = 8
 WORDS = 1400
 """Of an answer: more than any `max_length` here has tokens."""
@@ -131,15 +135,15 @@ def announced(folder: Path, case: Case) -> Fit:
     return fit
 
 
-def measure(folder: Path, case: Case) -> int:
+def measure(folder: Path, case: Case, *, plenty: bool = False) -> int:
     """Trains; the peak of the resident memory of the process, bytes."""
     path = folder / "recipe.yaml"
     path.write_text(yaml.safe_dump(case.values()), "utf-8")
     command = [sys.executable, str(SCRIPTS / "dpo.py"), "--config", str(path), "--output_dir", str(folder / "out")]
     with (folder / "log").open("w+", encoding="utf-8") as log:
-        process = subprocess.Popen(
-            command, cwd=folder, env={**training_env(), "HF_HUB_OFFLINE": "1"}, stdout=log, stderr=subprocess.STDOUT
-        )
+        short = {} if plenty else {"MALLOC_MMAP_THRESHOLD_": str(MAPPED_BYTES)}
+        env = {**training_env(), "HF_HUB_OFFLINE": "1", **short}
+        process = subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=subprocess.STDOUT)
         _, status, used = os.wait4(process.pid, 0)
         log.seek(0)
         if os.waitstatus_to_exitcode(status):
@@ -148,7 +152,7 @@ def measure(folder: Path, case: Case) -> int:
 
 
 def main() -> None:
-    wanted = set(sys.argv[1:])
+    wanted, plenty = set(sys.argv[1:]) - {"--plenty"}, "--plenty" in sys.argv
     for case in CASES:
         if wanted and case.name not in wanted:
             continue
@@ -159,7 +163,7 @@ def main() -> None:
                 os._exit(0)
             if os.waitstatus_to_exitcode(os.wait()[1]):
                 raise SystemExit(f"{case.name} could not be prepared")
-            fit, taken = announced(folder, case), measure(folder, case)
+            fit, taken = announced(folder, case), measure(folder, case, plenty=plenty)
         told = {"announced_mib": fit.needed >> 20, "measured_mib": taken >> 20, "phase": fit.phase}
         told["terms"] = {term.name: term.bytes >> 20 for term in fit.terms}
         print(json.dumps({"case": case.name, **told, "ratio": round(fit.needed / taken, 3)}), flush=True)

@@ -643,3 +643,23 @@ def test_an_adapter_is_trained_saved_and_asked(project: Path) -> None:
     assert asked.code == 0, asked.errors
     scores = {(event.model, event.index): event.chosen for event in asked.of(events.PairScored)}
     assert len(scores) == 4 and scores[REFERENCE, 0] != scores[ALIGNED, 0]
+
+
+@needs_training
+def test_freed_memory_is_returned_when_memory_is_short(tmp_path: Path) -> None:
+    """Less is available than was taken at most; without such figures, as on other systems, nothing is changed."""
+    (tmp_path / "system").write_text("MemTotal: 900 kB\nMemAvailable: 300 kB\n")
+    (tmp_path / "less").write_text("Name: python\nVmHWM:\t 200 kB\n")
+    (tmp_path / "more").write_text("Name: python\nVmHWM:\t 301 kB\n")
+    said = in_prepared(f"""
+import json, pathlib, dpo
+place = pathlib.Path({str(tmp_path)!r})
+short = [dpo.is_memory_short(place / system, place / own)
+         for system, own in (("system", "less"), ("system", "more"), ("absent", "more"), ("more", "system"))]
+saver, asked = dpo.memory_saver(), []
+dpo.is_memory_short = lambda: asked.append(1) or len(asked) == 2
+for _ in range(4):
+    saver.on_step_end(None, None, None)
+print(json.dumps([short, len(asked)]))
+""")
+    assert said == [[False, True, False, False], 2 if sys.platform == "linux" else 0]
