@@ -16,7 +16,7 @@ from typing import Any
 from smoltui.backends.system.data_folder import home, private_folder, read_json, write_json
 from smoltui.core.foreign.server_values import text_in
 from smoltui.core.runs.diagnosis import Circumstances, diagnose, progress_words
-from smoltui.core.runs.next_words import run_again
+from smoltui.core.runs.next_words import from_checkpoint, run_again
 from smoltui.core.runs.run import Run, Stage
 from smoltui.core.runs.symptoms import Symptoms
 
@@ -72,14 +72,15 @@ def needs_reading(run: Run, known: Mapping[str, Any] | None) -> bool:
 
 
 def applied(run: Run, known: Mapping[str, Any] | None) -> Run:
-    """`run` with what is known about its end."""
+    """`run`, to which its record was applied, with what is known about its end."""
     if known is None or known.get("stage") != run.stage:
         return run
     step, steps = known.get("step"), known.get("steps")
+    hint = text_in(known.get("hint"))
     return replace(
         run,
         message=text_in(known.get("message")) or run.message,
-        hint=text_in(known.get("hint")),
+        hint=from_checkpoint(hint) if hint and run.resumable else hint,
         step=run.step or (step if isinstance(step, int) else 0),
         bar_steps=run.bar_steps or (steps if isinstance(steps, int) else None),
     )

@@ -263,7 +263,7 @@ class HubEngine(Continuing, Engine):
             run = await self.settled(run)
         else:
             run = ends.applied(run, known.get(run.id))
-        return replace(last, message=run.message, hint=run.hint)
+        return replace(last, message=run.message, hint=(await self._with_record(run)).hint)
 
     async def cancel(self, run_id: str) -> Run:
         current = await self.current(run_id)

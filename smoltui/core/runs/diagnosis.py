@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from smoltui.core.runs.next_words import run_again, see_log
+from smoltui.core.runs.next_words import run_again, run_longer, see_log
 from smoltui.core.runs.pace import as_time
 from smoltui.core.runs.symptoms import Symptoms, last_words
 
@@ -127,7 +127,7 @@ def _by_service(symptoms: Symptoms, about: Circumstances, at: str) -> Diagnosis 
     if _TIMED_OUT.search(said):
         limit = about.timeout_seconds or about.seconds
         after = f" after {as_time(limit)}" if limit else ""
-        hint = f"Run it again with a longer timeout: R in the Runs room, or {_longer(symptoms, about)}"
+        hint = run_longer(about.run_id, _hours(symptoms, about))
         return Diagnosis(Kind.TIMEOUT, f"Timed out{after}{at}", hint)
     if _DISK.search(said):
         return _disk(at, about)
@@ -297,14 +297,13 @@ def _said_of(symptoms: Symptoms) -> str:
     return symptoms.failed.cause if symptoms.failed else last_words(symptoms)
 
 
-def _longer(symptoms: Symptoms, about: Circumstances) -> str:
-    """The command that starts it again with enough time: as long as its steps need at this pace, and a fifth more."""
+def _hours(symptoms: Symptoms, about: Circumstances) -> int:
+    """Hours that would be enough: what its steps need at this pace and a fifth more, and more than it had."""
     seconds = about.timeout_seconds or about.seconds or 0
     needed = 2.0 * seconds
     if symptoms.step and symptoms.max_steps and about.seconds:
         needed = max(needed if symptoms.step < 2 else 0.0, about.seconds * symptoms.max_steps / symptoms.step * 1.2)
-    hours = max(1, -(-int(needed) // 3600))
-    return f"smoltui rerun {about.run_id} --timeout {hours}h"
+    return max(int(seconds) // 3600 + 1, -(-int(needed) // 3600))
 
 
 def _first_sentence(text: str) -> str:

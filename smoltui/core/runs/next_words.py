@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 _AGAIN, _CONTINUE, _LOG = "Run it again: R", "Continue it: x", "See the log: v"
+_FROM_START, _FROM_CHECKPOINT = "Run it again", "Continue it"
 
 
 def run_again(run_id: str) -> str:
@@ -18,6 +19,19 @@ def continue_it(run_id: str) -> str:
 def see_log(run_id: str) -> str:
     """Where the log of a run is shown."""
     return f"{_LOG} in the Runs room, or smoltui logs {run_id}"
+
+
+def run_longer(run_id: str, hours: int) -> str:
+    """How to run a run again with a timeout of so many hours."""
+    return f"{_FROM_START} with a longer timeout: R in the Runs room, or smoltui rerun {run_id} --timeout {hours}h"
+
+
+def from_checkpoint(words: str) -> str:
+    """The same next step for a run that has kept a checkpoint; others are left as they are."""
+    if not words.startswith(_FROM_START):
+        return words
+    kept = words.replace(_FROM_START, _FROM_CHECKPOINT, 1).replace(": R in", ": x in", 1)
+    return kept.replace("smoltui rerun", "smoltui resume", 1)
 
 
 def key_in(words: str) -> str | None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from smoltui.core.runs.next_words import continue_it, key_in, run_again, see_log
+from smoltui.core.runs.next_words import continue_it, from_checkpoint, key_in, run_again, run_longer, see_log
 from smoltui.core.runs.run import Run, Stage
 from smoltui.core.runs.verdict import verdict_of
 from smoltui.scripts.curve_remarks import Level, Remark
@@ -50,4 +50,8 @@ def test_one_line_and_a_next_step() -> None:
 def test_the_key_of_a_next_step() -> None:
     """The Runs room names the key itself, and then leaves out a next step that says no more."""
     assert [key_in(words("6a77")) for words in (run_again, continue_it, see_log)] == ["R", "x", "v"]
+    assert from_checkpoint(run_longer("6a77", 2)) == (
+        "Continue it with a longer timeout: x in the Runs room, or smoltui resume 6a77 --timeout 2h"
+    )
+    assert from_checkpoint(run_again("6a77")) == continue_it("6a77") and from_checkpoint("Wait.") == "Wait."
     assert key_in("Lower learning_rate; then run it again (R).") is None
