@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from smoltui.backends.system import data_folder
-from smoltui.core.machine.duration import REMEMBERED
+from smoltui.core.machine.duration import Past
 from smoltui.core.runs import events
 from smoltui.core.runs.rerun import spec_of
 
@@ -19,17 +19,15 @@ MOST = 60
 """Records that are read."""
 
 
-def past_speeds(hardware: str) -> list[float]:
-    """Seconds of training ÷ the usual ones that were expected, of whole runs on this hardware; the newest first."""
-    found: list[float] = []
+def past_speeds(hardware: str) -> list[Past]:
+    """What whole runs on this hardware took, the newest first."""
+    found: list[Past] = []
     for path in _newest():
-        if len(found) == REMEMBERED:
-            break
         spec = spec_of(data_folder.read_json(path))
         if spec is None or not hardware or spec.hardware != hardware or spec.expected_usual <= 0:
             continue
         if (seconds := _seconds(path.parent)) is not None:
-            found.append(seconds / spec.expected_usual)
+            found.append(Past(seconds / spec.expected_usual, spec.expected_usual))
     return found
 
 

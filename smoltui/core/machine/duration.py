@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 from smoltui.core.machine.model_shape import ModelShape
 from smoltui.core.pairs.sizes import PairSizes
@@ -30,6 +30,9 @@ SHORT = 300
 """Tokens of a short sequence, where pairs were not measured: padded hh-rlhf pairs are between this and max_length."""
 REMEMBERED = 5
 """Earlier runs that count."""
+ALIKE = 30
+"""Factor between the work of two runs beyond which one says nothing of the other: what a run of a tiny model takes is
+mostly launching operations, which is nothing to a large one."""
 SPREAD = 1.25
 """An earlier run is expected to be repeated to within this factor."""
 
@@ -72,6 +75,15 @@ class Duration:
     """What the work and the usual speed come to, without the correction by earlier runs, which is made with it."""
 
 
+class Past(NamedTuple):
+    """What an earlier run took."""
+
+    ratio: float
+    """Its seconds ÷ `usual`."""
+    usual: float
+    """`Duration.usual` of its estimate, seconds."""
+
+
 def duration(
     values: Mapping[str, Any],
     shape: ModelShape | None,
@@ -79,12 +91,12 @@ def duration(
     hardware: Hardware | None,
     *,
     sizes: PairSizes | None = None,
-    past: Sequence[float] = (),
+    past: Sequence[Past] = (),
 ) -> Duration | None:
     """How long the run takes; None if the model, the number of steps or the speed of the hardware is unknown.
 
-    `sizes`: of the pairs, if they were measured. `past`: seconds that earlier runs on this hardware took ÷ what was
-    the usual of each, the newest first.
+    `sizes`: of the pairs, if they were measured. `past`: earlier runs on this hardware, the newest first; those with
+    far more or less work (`ALIKE`) don't count.
     """
     if shape is None or hardware is None or hardware.flops is None or summary.steps is None:
         return None
@@ -99,7 +111,8 @@ def duration(
     short, long = (sequences * _work(values, shape, length) for length in lengths)
     expected = max((short + long) / 2 / usual, batches * mean)
     said = _in_words(lengths)
-    if ratios := [ratio for ratio in past[:REMEMBERED] if ratio > 0]:
+    alike = [run for run in past if run.usual / ALIKE <= expected <= run.usual * ALIKE]
+    if ratios := [run.ratio for run in alike if run.ratio > 0][:REMEMBERED]:
         count = "the last run" if len(ratios) == 1 else f"the last {len(ratios)} runs"
         middle = expected * median(ratios)
         low = min(expected * min(ratios), middle / SPREAD)

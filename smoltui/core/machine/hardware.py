@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from smoltui.core.machine.duration import Duration, Hardware, duration
+from smoltui.core.machine.duration import Duration, Hardware, Past, duration
 from smoltui.core.machine.fit import Fit, estimate
 from smoltui.core.machine.model_shape import ModelShape
 from smoltui.core.pairs.sizes import PairSizes
@@ -76,7 +76,7 @@ def fits(
     rows: int | None = None,
     *,
     sizes: PairSizes | None = None,
-    past: Callable[[str], Sequence[float]] = lambda _: (),
+    past: Callable[[str], Sequence[Past]] = lambda _: (),
 ) -> list[FlavorFit]:
     """Each flavor with its verdict and its time, in the given order; `values` of a recipe and `shape` of its model.
 
@@ -139,7 +139,7 @@ def _took(
     shape: ModelShape | None,
     rows: int | None,
     sizes: PairSizes | None,
-    past: Callable[[str], Sequence[float]],
+    past: Callable[[str], Sequence[Past]],
 ) -> Duration | None:
     one, hardware = summarise(values, rows), hardware_of(flavor)
     if one.steps is None or hardware is None:

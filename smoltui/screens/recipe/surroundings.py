@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from smoltui.core.machine.duration import Past
 from smoltui.core.machine.model_shape import ModelShape
 from smoltui.core.pairs.sizes import PairSizes
 from smoltui.core.runs.cost import Flavor
@@ -50,7 +51,7 @@ class Surroundings:
     """Of the pairs; None if they were not measured."""
     sizes_of: tuple[object, ...] = ()
     """The values (`pairs_measured`) that they are for."""
-    past: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    past: Mapping[str, Sequence[Past]] = field(default_factory=dict)
     """Name of hardware → what earlier runs on it took, compared with what was expected (`past_speeds`)."""
     flavors: Mapping[str, Flavor] = field(default_factory=dict)
     """Hardware of Jobs by name; empty until the Hub has listed it."""

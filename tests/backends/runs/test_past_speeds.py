@@ -40,7 +40,8 @@ def test_whole_runs_on_this_hardware_count_newest_first(runs: Path) -> None:
     ended(runs / "unknown", 0, 1.0, expected_usual=0.0)
     (runs / "torn").mkdir()
     (runs / "torn" / "spec.json").write_text("{")
-    assert past_speeds("CPU, 2 cores") == [0.5, 2.0] and past_speeds("A100") == [0.1] and past_speeds("") == []
+    assert past_speeds("CPU, 2 cores") == [(0.5, 10.0), (2.0, 10.0)]
+    assert past_speeds("A100") == [(0.1, 10.0)] and past_speeds("") == []
     for number in range(9):
         ended(runs / f"more{number}", 3 + number, 10.0)
-    assert past_speeds("CPU, 2 cores") == [0.5, 2.0, 1.0, 1.0, 1.0]
+    assert [run.ratio for run in past_speeds("CPU, 2 cores")] == [0.5, 2.0, *[1.0] * 9]

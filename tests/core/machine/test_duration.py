@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from smoltui.core.machine.duration import Hardware, duration
+from smoltui.core.machine.duration import Hardware, Past, duration
 from smoltui.core.pairs.sizes import PairSizes, quantiles
 from smoltui.core.recipe import summarise
 from smoltui.core.runs.pace import as_rough, as_span
@@ -55,13 +55,14 @@ def test_on_a_processor_it_takes_days() -> None:
 
 
 def test_earlier_runs_correct_the_next_estimate() -> None:
-    """A run that took twice the usual: the next one is expected to, within a quarter; only the last five count."""
+    """A run that took twice the usual: the next one is expected to, within a quarter; only the last five with as much
+    work count."""
     first = duration(COURSE, SMOLLM3, SUMMARY, A100)
     assert first is not None
-    again = duration(COURSE, SMOLLM3, SUMMARY, A100, past=[2.0])
+    again = duration(COURSE, SMOLLM3, SUMMARY, A100, past=[Past(2.0, first.usual / 2), Past(99.0, 1.0)])
     assert again is not None and again.usual == first.usual and "as the last run" in again.assumed
     assert again.low == pytest.approx(2 * first.usual / 1.25) and again.high == pytest.approx(2.5 * first.usual)
-    wide = duration(COURSE, SMOLLM3, SUMMARY, A100, past=[2.0, 1.0, 2.0, 2.0, 4.0, 99.0])
+    wide = duration(COURSE, SMOLLM3, SUMMARY, A100, past=[Past(r, first.usual) for r in (2, 1, 2, 2, 4, 99)])
     assert wide is not None and (wide.low, wide.high) == (first.usual, 4 * first.usual)
     assert "the last 5 runs" in wide.assumed
 
