@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import secrets
 import shutil
 import signal
 import time
@@ -24,6 +25,8 @@ from tests.slurm.cluster import NEEDS_SLURM, Cluster
 
 pytestmark = list(NEEDS_SLURM)
 SECONDS = 20
+SESSION = secrets.token_hex(3)
+"""Labels differ from those of an earlier session on the same cluster."""
 
 
 @pytest.fixture
@@ -42,7 +45,7 @@ def spec(tmp_path: Path) -> Callable[..., RunSpec]:
             project=str(tmp_path),
             recipe=recipe + "\n",
             output_dir=str(tmp_path / f"aligned-{name[:20]}"),
-            label=f"{name[:20]}-{tmp_path.name}",
+            label=f"{name[:20]}-{SESSION}-{tmp_path.name}",
             options={key: json.dumps(value) for key, value in asked.items()},
         )
 
@@ -125,7 +128,7 @@ async def ends_in_slurm_s_words(engine: SlurmEngine, slurm: Cluster, spec: Calla
     held = await engine.submit(spec("steps: 6\nhold_at: 2", "scancelled"))
     batch = await engine.submit(spec("steps: 6\nhold_at: 2", "batch"))
     died = await engine.submit(spec("steps: 6\ndie_at: 2\nsave_steps: 1", "died"))
-    setup = await engine.submit(spec("steps: 6", "setup", setup=["export A=1", "module load nonesuch"]))
+    setup = await engine.submit(spec("steps: 6", "setup", setup=["export A=1", "nonesuch load cuda"]))
     waiting = await engine.submit(spec("steps: 6", "waiting", nodes=2, extra=["--begin=now+1hour"]))
     python = await engine.submit(spec("steps: 6", "python", python="/nowhere/python"))
     slurm.ask("scancel", job_of(waiting))
@@ -147,7 +150,7 @@ async def ends_in_slurm_s_words(engine: SlurmEngine, slurm: Cluster, spec: Calla
     assert told["batch"][0] == Stage.ERROR and "SIGKILL" in told["batch"][1]
     assert told["died"][0] == Stage.ERROR and found["died"].resumable
     assert told["setup"] == (Stage.ERROR, "A line of slurm.setup failed (exit code 127)")
-    assert "slurm.setup failed with code 127: module load nonesuch" in (_folder(setup) / "log").read_text()
+    assert "slurm.setup failed with code 127: nonesuch load cuda" in (_folder(setup) / "log").read_text()
     assert told["python"][0] == Stage.ERROR and told["python"][1].endswith(": /nowhere/python")
     assert found["scancelled"].resumable  # it was told to save, too
     assert all(run.hint for run in found.values() if run.stage == Stage.ERROR)
@@ -209,7 +212,7 @@ async def test_an_answer_that_was_lost(
         assert ended.stage == Stage.COMPLETED
     assert (await engine.submit(spec("steps: 2", "lost"))).id == run.id
     listed = slurm.ask("squeue", "-h", "-t", "all", "-o", "%k") or ""
-    assert listed.count(f"smoltui-run=lost-{tmp_path.name}") == 1
+    assert listed.count(f"smoltui-run=lost-{SESSION}-{tmp_path.name}") == 1
 
 
 async def test_hostile_variables_and_names(
