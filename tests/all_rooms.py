@@ -1,9 +1,9 @@
 """Pictures of every room, in both themes and at two sizes, to be looked at.
 
-    python -m tests.all_rooms FOLDER [VIEW…]
+    python -m tests.all_rooms FOLDER [VIEW | WIDTHxHEIGHT]…
 
 writes FOLDER/NAME-THEME-WIDTHxHEIGHT.png of a demo project with finished runs, answers and figures that are made up. It
-takes about two minutes; with names of views, only those are drawn. Needs the font DejaVu Sans Mono.
+takes about four minutes; with names of views or sizes, only those are drawn. Needs the font DejaVu Sans Mono.
 """
 
 from __future__ import annotations
@@ -12,12 +12,15 @@ import asyncio
 import os
 import sys
 import tempfile
+import time
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 from smoltui.app import SmoltuiApp
 from smoltui.backends.evaluation import answers, resident
+from smoltui.backends.local.engine import LocalEngine
 from smoltui.backends.project.new_project import create_project
 from smoltui.backends.project.project import Project
 from smoltui.backends.runs.engine import Engine
@@ -27,7 +30,6 @@ from smoltui.core.runs import events
 from smoltui.core.runs.run import Run
 from tests.backends.evaluation.project import SCRIPTED_MODELS, trained
 from tests.pictures import png_of
-from tests.stories.test_evaluate_room import FakeEngine
 
 VIEWS: dict[str, tuple[str, ...]] = {
     "home": ("0",),
@@ -57,12 +59,24 @@ VIEWS: dict[str, tuple[str, ...]] = {
 """Name → the keys that lead there."""
 SIZES = ((80, 24), (120, 40))
 THEMES = {"dark": DARK.name, "light": LIGHT.name}
-KEY_SECONDS = 1.2
+ENDED = time.time() - 3600
+"""When the run ended, seconds since the epoch."""
+KEY_SECONDS = 1.5
 """Time for what a key brings: workers, helpers of the demo's models."""
 
 
-class Ended(FakeEngine):
-    """Its runs are over: there is nothing to follow."""
+class Ended(LocalEngine):
+    """This machine's engine with these runs, which are over: there is nothing to follow."""
+
+    def __init__(self, runs: list[Run]) -> None:
+        super().__init__()
+        self._made = runs
+
+    async def list_runs(self) -> list[Run]:
+        return self._made
+
+    async def get(self, run_id: str) -> Run:
+        return next(run for run in self._made if run.id == run_id)
 
     async def follow(
         self, run_id: str, *, follow: bool = True, tail: int | None = None
@@ -73,11 +87,15 @@ class Ended(FakeEngine):
     async def started_with(self, run: Run) -> None:
         return None
 
+    async def inspect(self, run_id: str) -> dict[str, Any]:
+        run = await self.get(run_id)
+        return {**run.summary(), "plan": None, "checkpoints": [], "command": ["python", "dpo.py", "--config", "recipe"]}
+
 
 def made_project(folder: Path) -> tuple[Project, Engine]:
     """The demo with one finished run, whose curves are drawn by a formula."""
     project = create_project(folder, "demo")
-    run = trained(project)
+    run = replace(trained(project), created_at=ENDED - 60, started_at=ENDED - 55, finished_at=ENDED)
     for step in range(1, 49):
         rises = step / 48
         run = run.after(
@@ -94,7 +112,7 @@ def made_project(folder: Path) -> tuple[Project, Engine]:
                 },
             )
         )
-    return project, cast("Engine", Ended([run]))
+    return project, Ended([run])
 
 
 async def draw(name: str, theme: str, size: tuple[int, int], folder: Path) -> None:
@@ -114,7 +132,9 @@ async def draw(name: str, theme: str, size: tuple[int, int], folder: Path) -> No
 
 
 def main() -> None:
-    folder, names = Path(sys.argv[1]), sys.argv[2:] or list(VIEWS)
+    folder, wanted = Path(sys.argv[1]), sys.argv[2:]
+    names = [name for name in wanted if name in VIEWS] or list(VIEWS)
+    sizes = [(int(width), int(height)) for width, _, height in (one.partition("x") for one in wanted) if height]
     folder.mkdir(parents=True, exist_ok=True)
     answers.GENERATE = resident.ANSWER_MODELS = SCRIPTED_MODELS
     with tempfile.TemporaryDirectory() as home:
@@ -122,7 +142,7 @@ def main() -> None:
         os.environ.update({"TERM": "xterm-256color", "COLORTERM": "truecolor"})
         for name in names:
             for theme in THEMES:
-                for size in SIZES:
+                for size in sizes or SIZES:
                     asyncio.run(draw(name, theme, size, folder))
 
 

@@ -274,7 +274,7 @@ class Documentation(Modal[None]):
             text.append(f" {entry.title:<{LIST_WIDTH - 3}}" if wide else f" {entry.title:<20}", style)
             text.append("\n" if wide or width < SUMMARIES_FROM else f" {entry.summary}\n", "dim")
         listed.update(text)
-        title = Text(" Documentation", "bold", no_wrap=True, overflow="ellipsis")
+        title = Text(no_wrap=True, overflow="ellipsis").append(" Documentation", "bold")
         if not self._choosing or wide:
             title.append(f" · {self._topics[self._at].title}")
         self.query_one("#docs-title", Static).update(title)

@@ -53,12 +53,12 @@ class Help(Modal[None]):
         words = self._searched.lower().split()
         found = [one for one in self._offered if all(word in _haystack(one) for word in words)]
         width = max((len(" ".join(one.keys) or NO_KEY) for one in found), default=0)
-        text = Text(f"Keys in {self._title}\n", "bold")
+        text = Text().append(f"Keys in {self._title}\n", "bold")
         for key, said in (("esc", "close"), ("↑ ↓", "scroll"), ("/", "find"), ("o", "documentation")):
-            text.append(f" {key} ", "reverse").append(f" {said}   ", "not bold")
+            text.append(f" {key} ", "reverse").append(f" {said}   ")
         text.append("\n")
         if words:
-            text.append(f"\n{len(found)} with “{safe_line(self._searched, 40)}”, esc clears\n", "not bold dim")
+            text.append(f"\n{len(found)} with “{safe_line(self._searched, 40)}”, esc clears\n", "dim")
         for group in Group:
             here = [one for one in found if one.action.group is group]
             if here:

@@ -90,7 +90,7 @@ class RoomBar(Static):
         if line.cell_len > self.size.width > 0:
             line = self._rooms(whole=False)
         project = workspace_of(self.app).project
-        line.append(safe_line(project.name, 40), "dim")
+        line.append(f" {safe_line(project.name, 40)}", "dim")
         self.update(line, layout=False)
 
     def _rooms(self, *, whole: bool) -> Text:

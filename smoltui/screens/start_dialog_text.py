@@ -140,11 +140,11 @@ def _sums(shown: Shown, width: int) -> list[Text]:
         return [Text(" checking…", "dim")]
     took = shown.facts.duration
     if shown.place.pays:
-        text = Text(" COSTS AT MOST  ", "bold").append(cost(shown), "bold")
+        text = Text().append(f" COSTS AT MOST  {cost(shown)}", "bold")
         text.append(_expected(shown.flavor, took), "dim")
     else:
         hours = next((check.sentence for check in shown.facts.of_engine if check.name == "hours"), "")
-        text = Text(f" COSTS  {hours[:1].lower()}{hours[1:]}" if hours else " COSTS NOTHING", "bold")
+        text = Text().append(f" COSTS  {hours[:1].lower()}{hours[1:]}" if hours else " COSTS NOTHING", "bold")
         text.append(f"  {_span(took)}" if took is not None else "", "dim")
     goes = goes_to(shown.facts, shown.place, shown.spec)
     if not goes:
@@ -177,7 +177,7 @@ def goes_to(facts: Facts, place: Place, spec: RunSpec) -> str:
 def _row(label: str, value: Text, key: str, width: int) -> Text:
     """One row in `width` cells, with its key at the end."""
     room = width - LABEL_WIDTH - KEY_WIDTH
-    text = Text(f" {label:<{LABEL_WIDTH - 1}}", "dim", no_wrap=True)
+    text = Text(no_wrap=True).append(f" {label:<{LABEL_WIDTH - 1}}", "dim")
     shown = Text("").append_text(value)
     shown.truncate(max(1, room), overflow="ellipsis", pad=True)
     return text.append_text(shown).append(f"{key:>{KEY_WIDTH}}", "cyan")

@@ -59,10 +59,10 @@ async def test_our_own_set_and_its_figures(project: Project, wait_until: Wait, s
         await pilot.press("G")
         await wait_until(lambda: "distinct-2" in seen(app, "#answers"))
         rows = {line[:26].strip(): line[26:].strip(" ┃").split() for line in seen(app, "#answers").splitlines()}
-        assert rows["empty"] == ["0", "%", "(0–5)"] * 2 and rows["cut off at the limit"] == ["1", "%", "(0–8)"] * 2
+        assert "None: refusals, empty, looping." in seen(app, "#answers"), "instead of rows of zeros"
+        assert rows["cut off at the limit"] == ["1", "%", "(0–8)"] * 2
         assert rows["courteous"][-3:] == ["100", "%", "(95–100)"]
         if size[1] == 40:
-            assert rows["only sounds harmful"] == ["0", "%", "(0–24)"] * 2
             assert rows["length ratio"][0] == "1.00" and rows["length ratio"][1] == "2.00"
     stored = json.loads(kept_files("0a1b2c3d")[-1].read_text())
     assert stored["set"] == "smoltui" and len(stored["answers"]) == 68 and stored["answers"][0]["topic"] == "help"

@@ -13,21 +13,26 @@ from smoltui.core.actions.keys import written
 
 PALETTE = ":"
 """Named for an action that has no key: the palette offers it."""
-_KEY = r"(?:gg|g[rs]|enter|esc|tab|space|ctrl\+[a-z]|[a-zA-Z0-9%!@+=/?$|<>\[\]-])"
+_NAMED = r"(?:enter|esc|tab|space|ctrl\+[a-z])"
+_KEY = rf"(?:gg|g[rs]|{_NAMED}|[a-zA-Z0-9%!@+=/?$|<>\[\]-])"
 _DOES = (
-    "adds?|applies|asks?|cancels?|chang(?:es|e)|choos(?:es|e)|clears?|clos(?:es|e)|compar(?:es|e)|discards?|ends?|edits?|"
-    "exclud(?:es|e)|explains?|exports?|fix(?:es)?|follows?|goes|keeps?|lists?|makes|marks?|measur(?:es|e)|opens?|pins?|"
-    "publish(?:es)?|push(?:es)?|redo(?:es)?|reads?|reloads?|remov(?:es|e)|resum(?:es|e)|retries|returns?|runs?|saves?|"
-    "selects?|shows?|starts?|stops?|submits?|swaps?|switch(?:es)?|trains?|tries|undo(?:es)?|unloads?|votes?|watch(?:es)?|"
-    "writes?"
+    "adds?|applies|asks?|audits?|brings?|cancels?|chang(?:es|e)|choos(?:es|e)|clears?|clos(?:es|e)|compar(?:es|e)|"
+    "continues?|cop(?:ies|y)|counts?|discards?|does|ends?|edits?|exclud(?:es|e)|explains?|exports?|fix(?:es)?|follows?|"
+    "goes|has undone|ignores?|keeps?|leads?|leav(?:es|e)|lists?|makes|marks?|measur(?:es|e)|opens?|pins?|"
+    "publish(?:es)?|push(?:es)?|redo(?:es)?|reads?|reloads?|remov(?:es|e)|resum(?:es|e)|retries|returns?|runs?|samples|saves?|"
+    "scrolls?|selects?|shares|shows?|starts?|stops?|submits?|swaps?|switch(?:es)?|takes|trains?|tries|undo(?:es)?|"
+    "unloads?|votes?|watch(?:es)?|writes?"
 )
 _MENTION = (
     rf"\b[Pp]ress `?(?P<pressed>{_KEY})(?![\w'+])"
     rf"|(?:, | or |\bthen |\band )(?P<listed>{_KEY})(?=,? to |, to |\)|[.,]? then | for )"
     rf"|\bthen (?P<then>{_KEY})(?=[,.:)]|$)"
-    rf"|(?:^|[(·;:.]\s*|, )(?P<doing>{_KEY})(?= +(?:{_DOES})\b)"
-    rf"|\((?P<alone>{_KEY})\)"
+    rf"|(?<![^\s(])(?P<doing>{_KEY})(?=(?:,? (?:or|and|then) {_KEY}| [a-zA-Z])? +(?:{_DOES})\b)"
+    rf"|(?<![^\s(])(?P<named>{_NAMED})(?=(?:, {_NAMED})?: )"
+    rf"|\[ (?P<button>{_KEY})(?= )"
+    rf"|\((?:or )?(?P<alone>{_KEY})(?=\)|: [a-z])"
 )
+"""Where a sentence names a key: in a request, in a list of them, with what it does, before a colon, in brackets."""
 _own: dict[str, str] = {}
 
 

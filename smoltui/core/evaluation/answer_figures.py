@@ -285,6 +285,12 @@ def figure_lines(figures: Sequence[AnswerFigures], manner: Manner | None = None)
         yield manner.name, [share_in_words(one.manner, True) for one in figures]
 
 
+def absent(figures: Sequence[AnswerFigures]) -> list[str]:
+    """Labels of the faults that no answer of any column has."""
+    faults = ("refusals", "empty", "looping", "cut_off")
+    return [SHARES[name] for name in faults if all(getattr(one, name).value == 0 for one in figures)]
+
+
 def _count(figures: AnswerFigures) -> str:
     return f"{figures.answers}, {figures.left_out} left out" if figures.left_out else str(figures.answers)
 

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from smoltui.core.evaluation.answer_figures import AnswerFigures, figure_lines, tokens_of
+from smoltui.core.evaluation.answer_figures import AnswerFigures, absent, figure_lines, tokens_of
 from smoltui.core.evaluation.figures import manner_of
 from smoltui.core.evaluation.prompt import Prompt
 from smoltui.core.evaluation.sheet import Cell
@@ -54,10 +54,12 @@ def answer_block(number: int, prompt: Prompt, cells: Mapping[str, Cell | None], 
 
 def _prompt(number: int, prompt: Prompt) -> list[Text]:
     lines = [Text(f"{role}: {safe(redact(content), MAX_PROMPT)}", "dim") for role, content in prompt.before]
-    lines.append(Text("user: " if prompt.before else "", "dim").append(safe(redact(prompt.text), MAX_PROMPT), "bold"))
+    lines.append(
+        Text().append("user: " if prompt.before else "", "dim").append(safe(redact(prompt.text), MAX_PROMPT), "bold")
+    )
     if prompt.purpose:
         lines[-1].append(f"  ({safe_line(prompt.purpose, 200)})", "dim")
-    lines[0] = Text(f"{number}  ", "dim").append_text(lines[0])
+    lines[0] = Text().append(f"{number}  ", "dim").append_text(lines[0])
     return lines
 
 
@@ -110,9 +112,13 @@ def figures_block(figures: Sequence[AnswerFigures], look: Look, title: str) -> R
     for _ in shown:
         table.add_column(justify="right", no_wrap=True)
     table.add_row("", *(Text(safe_line(one.column, 40), "cyan") for one in shown))
+    none = absent(shown)
     for label, values in figure_lines(shown, look.manner):
+        if label in none or (label.startswith("  ") and "refusals" in none):
+            continue
         table.add_row(
             Text(safe_line(label, 40), "dim"),
             *(Text(value, "bold" if value[0].isdigit() else "") for value in values),
         )
-    return Group(Text(title, "bold"), table)
+    parts = [Text(title, "bold"), table, Text(f"None: {', '.join(none)}." if none else "", "dim")]
+    return Group(*parts[: 3 if none else 2])

@@ -30,6 +30,8 @@ NARROWEST = 34
 """Cells of a column beside another one."""
 WIDE = 100
 """Columns of a terminal from which answers are side by side."""
+LABEL_CELLS = 13
+"""Of a row at the top: label and blanks."""
 ROOMY = 30
 """Lines of a terminal from which each model has a line in the head."""
 ANSWERS, HELD_OUT = "answers", "held-out"
@@ -161,7 +163,8 @@ class EvaluateBase(Room):
         table.add_column(no_wrap=True, overflow="ellipsis")
         if loaded is not None:
             rows = [*self._result_rows(loaded), ("run", self._run_words(loaded)), *self._model_rows()]
-            rows.append(("prompts", self._set_words(loaded)))
+            if self.size.height >= ROOMY or rows[0][0] != "result":
+                rows.append(("prompts", self._set_words(loaded)))
             rows.append(("sampling", sampling_in_words(sampling_as_json(self.settings))))
             rows += loaded.standing
             for label, value in rows:
@@ -170,10 +173,13 @@ class EvaluateBase(Room):
         self.refresh_bindings()
 
     def _result_rows(self, loaded: answers.Opening) -> list[tuple[str, str]]:
-        """What the last measurement of the run found, at the top; a short terminal keeps the line for the groups."""
-        kept = loaded.measurement if self.size.height >= ROOMY else None
+        """What the last measurement of the run found, at the top; on a short terminal, in place of the prompt set."""
+        kept = loaded.measurement
         words = result_words(kept.reference, kept.aligned, loaded.settings.manner) if kept is not None else ""
-        return [("result", words)] if words else []
+        parts = words.split(" · ")
+        while len(parts) > 1 and len(" · ".join(parts)) > self.size.width - LABEL_CELLS:
+            parts.pop()
+        return [("result", " · ".join(parts))] if words else []
 
     def _model_rows(self) -> list[tuple[str, str]]:
         if len(self.columns) > 2 and self.size.height < ROOMY:

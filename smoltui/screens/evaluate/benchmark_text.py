@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 
 from rich.text import Text
 
@@ -31,20 +32,25 @@ def task_text(task: Task | str | None, table: TaskTable) -> Text:
     return text
 
 
-def checks_text(checks: Sequence[Check], *, unfolded: bool) -> Text:
-    """What has to be fixed or known; passed checks in one line unless `unfolded`."""
+def checks_text(checks: Sequence[Check], width: int, *, unfolded: bool) -> Text:
+    """What has to be fixed or known, in lines of `width` cells; passed checks in one line unless `unfolded`."""
     text, passed = Text(), [check for check in checks if check.level is Level.PASS]
     for check in checks:
         if check.level is Level.PASS and not unfolded:
             continue
         mark, style = MARKS[check.level]
-        text.append(f"{mark} ", style).append(safe(redact(check.sentence), 600)).append("\n")
+        text.append(f"{mark} ", style).append(f"{_hanging(check.sentence, width)}\n")
         if check.next_step:
-            text.append(f"  {safe(redact(check.next_step), 600)}\n", "dim")
+            text.append(f"  {_hanging(check.next_step, width)}\n", "dim")
     if passed and not unfolded:
         number = f"{len(passed)} {'check' if len(passed) == 1 else 'checks'} passed"
         text.append("✓ ", "green").append(f"{number}: {', '.join(check.name for check in passed)}\n")
     return text
+
+
+def _hanging(sentence: str, width: int) -> str:
+    """A sentence that begins after a mark, its further lines below its first word."""
+    return "\n  ".join(wrap(safe(redact(sentence), 600), max(width - 2, 20)))
 
 
 def results_text(tables: Sequence[Table], width: int) -> Text:
@@ -80,4 +86,6 @@ def _row(row: Row, width: int) -> Text:
 
 def section(title: str, body: Text) -> Text:
     """A titled part of the page; empty without a body."""
-    return Text(f"{title}\n", "bold cyan").append_text(body).append("\n") if body.plain.strip() else Text()
+    if not body.plain.strip():
+        return Text()
+    return Text().append(f"{title}\n", "bold cyan").append_text(body).append("\n")

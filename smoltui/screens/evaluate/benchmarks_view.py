@@ -283,7 +283,7 @@ class BenchmarksView(BenchmarkActing):
             text.append_text(section("Log", Text("\n".join(safe_line(line.text, max(width, 20)) for line in lines))))
         parts = [self._results(width)]
         if checked is not None:
-            checks = checks_text(checked.checks, unfolded=self._unfolded)
+            checks = checks_text(checked.checks, width, unfolded=self._unfolded)
             title = "Checks" if self._unfolded else "Checks  (enter shows all)"
             parts.insert(0 if not checked.may_start else 1, section(title, checks))
             commands = Text("\n".join(f"{item.role}: {safe(redact(item.shown), 3000)}" for item in checked.plan.items))

@@ -357,7 +357,7 @@ class EvaluateRoom(Choosing, Measuring, Copying):
         said = f"{sheet.complete:,} {'answer' if sheet.complete == 1 else 'answers'}{self._saved_words(loaded)}"
         if missing := len(sheet.missing()):
             said += f" {missing:,} prompts are not answered by all."
-        return f"{said}{self._manner_words()} {next_step(self, self._answers_end(missing))} Figures: G."
+        return f"{said}{self._manner_words()} {next_step(self, self._answers_end(missing))} G shows the figures."
 
     def _answers_end(self, missing: int) -> End:
         """What has ended once there are answers."""

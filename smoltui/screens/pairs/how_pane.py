@@ -66,9 +66,9 @@ class HowPane(SetPane):
     def _text(self, width: int) -> Text:
         if self._found is None:
             return Text("Reading the first rows…", "dim")
-        text = Text(f"How this set is read: {safe_line(self.session.opened.name, 60)}\n\n", "bold")
+        text = Text().append(f"How this set is read: {safe_line(self.session.opened.name, 60)}\n\n", "bold")
         for label, said in how_lines(self._found.as_json()):
-            text.append(f"{label:<{LABEL_CELLS}}", "not bold dim").append(f"{safe_line(said, 400)}\n", "not bold")
+            text.append(f"{label:<{LABEL_CELLS}}", "dim").append(f"{safe_line(said, 400)}\n")
         text.append("\nThe first rows\n", "bold")
         for line in first_rows(self._found.first.shown, width):
             text.append_text(line).append("\n")

@@ -30,8 +30,8 @@ WAITING = "…"
 UNKNOWN = "–"
 EXCERPT = 300
 """Characters of the last user turn that a line can show."""
-LEAST_EXCERPT = 11
-"""Minimum width of the excerpt in cells; columns are dropped to keep it."""
+LEAST_EXCERPT, EXCERPT_SHARE = 11, 0.22
+"""Minimum width of the excerpt, in cells and as a share of the line; columns are dropped to keep it."""
 FURTHER_TEXT, FURTHER_NUMBER, FURTHER_NAME = 14, 7, 16
 """Cells of a further column with texts or with numbers, and characters of its name."""
 FURTHER_CHARS = 60
@@ -102,7 +102,7 @@ def columns(width: int, unit: Unit, further: Sequence[Further] = ()) -> list[Col
         lengths = [Column("chosen_chars", "chosen", 9), Column("rejected_chars", "rejected", 10)]
     gap = "gap chr" if unit == "tokens" else "gap"
     shown = [
-        Column("row", "pair", 10),
+        Column("row", "pair", 8),
         Column("turns", "turns", 7),
         *lengths,
         Column("gap", gap, 9),
@@ -110,8 +110,9 @@ def columns(width: int, unit: Unit, further: Sequence[Further] = ()) -> list[Col
         *(_further_column(place, column) for place, column in enumerate(further)),
     ]
     *last, first = [f"further {place}" for place in reversed(range(len(further)))] or ["row"]
+    least = max(LEAST_EXCERPT, round(width * EXCERPT_SHARE))
     for key in ("turns", "similarity", lengths[1].key, lengths[0].key, "gap", *last, "row", first):
-        if _marks_width(width) + sum(column.width for column in shown) + 2 + LEAST_EXCERPT <= width:
+        if _marks_width(width) + sum(column.width for column in shown) + 2 + least <= width:
             break
         shown = [column for column in shown if column.key != key]
     return shown

@@ -51,5 +51,5 @@ def _elsewhere(key: str) -> Row:
 def about_found(key: str) -> Text:
     """Help for a field of the file that is not open."""
     field = next((field for field in _all() if field.key == key), None)
-    text = Text(key, "bold").append(f"  in {FILE_NAME if '.' in key else RECIPE_NAME}", "dim")
+    text = Text().append(key, "bold").append(f"  in {FILE_NAME if '.' in key else RECIPE_NAME}", "dim")
     return text if field is None else text.append(f"\n{field.help.replace('`', '')}")

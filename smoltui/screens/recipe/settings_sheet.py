@@ -95,7 +95,7 @@ class SettingsSheet(Sheet):
 
     def about(self, key: str, values: Mapping[str, object], around: Surroundings) -> Text:
         field, line = _field(key), self._file.line_of(key)
-        text = Text(safe_line(field.key, 60), "bold")
+        text = Text().append(safe_line(field.key, 60), "bold")
         where = f"line {line}" if line else f"in {FILE_NAME}" if key in values else "not in the file"
         text.append(f"  {where}", "dim")
         if around.preset is not None and key in (apart := self._apart(values, around)):

@@ -89,7 +89,8 @@ class AgainDialog(Modal[Again | None]):
     def _draw(self) -> None:
         flavor, run = self._flavor, self._run
         most = usd(worst_cost(flavor, self._seconds)) if flavor is not None else "unknown"
-        text = Text(f"{'Resume' if self._resume else 'Run again'}: {safe_line(run.name, 40)}\n\n", "bold")
+        text = Text()
+        text.append(f"{'Resume' if self._resume else 'Run again'}: {safe_line(run.name, 40)}\n\n", "bold")
         start = f"the checkpoint of step {run.kept_step}" if self._resume else "the first step, as a new run"
         rows = [
             ("from", start, "space" if run.resumable else ""),

@@ -64,7 +64,7 @@ class RulesDialog(Explains[None], Modal[None]):
 
     def _draw(self) -> None:
         settings = self._settings()
-        text = Text("Warn me when\n\n", "bold")
+        text = Text().append("Warn me when\n\n", "bold")
         for key, rule in KEYS.items():
             value = getattr(settings, rule)
             words = RULES.get(rule) or MORE[rule]

@@ -23,7 +23,7 @@ from smoltui.screens.submit import drawing
 from smoltui.screens.submit.card_reader import CardReader
 from smoltui.screens.submit.publish_dialog import PublishDialog
 from smoltui.screens.submit.texts import push_text, push_yes, sentence, submit_text
-from smoltui.screens.submit.views import NO_RUN, VIEWS, SubmitViews
+from smoltui.screens.submit.views import VIEWS, SubmitViews
 from smoltui.widgets.actions import bindings
 from smoltui.widgets.next_step import next_step
 
@@ -56,7 +56,7 @@ class SubmitRoom(SubmitViews):
             return f"{self._working}… Press x to stop it first"
         found = self._found
         if action in NEEDS_RUN and found is None:
-            return NO_RUN.removesuffix(".")
+            return self._missing.removesuffix(".")
         if action == "upload" and found is not None and len(found.choices) < 2:
             return "There is only one thing to upload: the card and what belongs to it"
         if action == "reopen" and (self._prepared is None or self._prepared.conflicting is None):

@@ -48,6 +48,8 @@ class SubmitViews(Room):
         super().__init__()
         self._candidates: list[Run] = []
         self._found: Publication | None = None
+        self._missing = NO_RUN
+        """Why there is nothing to publish, while `_found` is None."""
         self._prepared: Prepared | None = None
         self._plan: PushPlan | None = None
         self._board: tuple[Board, list[PullRequest], str | None] | None = None
@@ -118,6 +120,7 @@ class SubmitViews(Room):
         if run is None:
             self._reading = not all(self.workspace.monitor.knows(name) for name in services.here)
             self._found = None
+            self._missing = NO_RUN
             self._status(LOADING_RUNS if self._reading else NO_RUN)
         else:
             self._reading = False
@@ -133,6 +136,7 @@ class SubmitViews(Room):
             )
         except SmoltuiError as error:
             self._found = None
+            self._missing = error.message
             self._status(sentence(error))
             return
         if before is None or before.gathered.run.id != run.id or before.text != self._found.text:
@@ -204,6 +208,8 @@ class SubmitViews(Room):
         return table
 
     def _checks_text(self) -> Text:
+        if self._found is None:
+            return Text()  # the status says why
         if not self._plan and not self._prepared:
             return Text(in_own_keys(self, NOT_CHECKED), "dim")
         text = Text()
@@ -218,7 +224,9 @@ class SubmitViews(Room):
 
     def _change_text(self) -> Text:
         found, prepared = self._found, self._prepared
-        if found is None or prepared is None:
+        if found is None:
+            return Text()
+        if prepared is None:
             return Text(in_own_keys(self, NOT_CHECKED), "dim")
         return submit_text(prepared, publishing.description_of(found, prepared.entry), "")
 
