@@ -14,7 +14,7 @@ from textual.widgets import Static
 
 from smoltui.core.meanings import KINDS, Card, by_id
 from smoltui.screens.modal import Modal
-from smoltui.widgets.actions import bindings
+from smoltui.widgets.actions import bindings, shown_key
 from smoltui.widgets.selectable import DrawnTable
 
 NOTHING = "No figures here. All terms: smoltui explain, or the glossary in the documentation (?, then o)."
@@ -58,7 +58,7 @@ class Cards(Modal[None]):
             title.append(" ← → ", "not bold reverse").append(
                 f" {self._at + 1} of {len(self._cards)} on this screen    ", "not bold"
             )
-        title.append(" esc ", "not bold reverse").append(" close\n", "not bold")
+        title.append(f" {shown_key(self, 'esc')} ", "not bold reverse").append(" close\n", "not bold")
         head.update(title)
         text.update(_table(card))
         self.query_one("#card", VerticalScroll).scroll_home(animate=False)

@@ -14,7 +14,7 @@ from textual.widgets import Static
 
 from smoltui.safe_text import redact, safe
 from smoltui.screens.modal import Modal
-from smoltui.widgets.actions import bindings
+from smoltui.widgets.actions import bindings, shown_key
 
 
 class Confirm(Modal[bool]):
@@ -32,8 +32,8 @@ class Confirm(Modal[bool]):
         text.append(f"{safe(redact(self._question), 400)}\n\n", "bold")
         if self._consequence:
             text.append(f"{safe(redact(self._consequence), 1200)}\n\n")
-        text.append(" y ", "reverse").append(f" {self._yes}   ")
-        text.append(" n ", "reverse").append(f" {self._no}")
+        text.append(f" {shown_key(self, 'y')} ", "reverse").append(f" {self._yes}   ")
+        text.append(f" {shown_key(self, 'n')} ", "reverse").append(f" {self._no}")
         with Vertical(classes="dialog"):
             yield Static(text, markup=False)
 
@@ -55,7 +55,7 @@ class Choose(Modal[str | None]):
         text.append(f"{safe(redact(self._question), 400)}\n\n", "bold")
         for key, words in self._choices.items():
             text.append(f" {key} ", "reverse").append(f" {words}\n")
-        text.append("\n esc ", "reverse").append(" cancel")
+        text.append(f"\n {shown_key(self, 'esc')} ", "reverse").append(" cancel")
         with Vertical(classes="dialog"):
             yield Static(text, markup=False)
 

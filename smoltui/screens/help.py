@@ -16,7 +16,7 @@ from smoltui.core.actions.action import Group
 from smoltui.safe_text import safe_line
 from smoltui.screens.modal import Modal
 from smoltui.screens.room import Room
-from smoltui.widgets.actions import Offered, bindings, offered
+from smoltui.widgets.actions import Offered, bindings, in_own_keys, offered, shown_key
 from smoltui.widgets.ask_line import AskLine
 
 NO_KEY = ":"
@@ -55,10 +55,12 @@ class Help(Modal[None]):
         width = max((len(" ".join(one.keys) or NO_KEY) for one in found), default=0)
         text = Text().append(f"Keys in {self._title}\n", "bold")
         for key, said in (("esc", "close"), ("↑ ↓", "scroll"), ("/", "find"), ("o", "documentation")):
-            text.append(f" {key} ", "reverse").append(f" {said}   ")
+            text.append(f" {shown_key(self, key)} ", "reverse").append(f" {said}   ")
         text.append("\n")
         if words:
-            text.append(f"\n{len(found)} with “{safe_line(self._searched, 40)}”, esc clears\n", "dim")
+            text.append(
+                f"\n{len(found)} with “{safe_line(self._searched, 40)}”, {in_own_keys(self, 'esc clears')}\n", "dim"
+            )
         for group in Group:
             here = [one for one in found if one.action.group is group]
             if here:

@@ -13,7 +13,7 @@ from textual.widgets import Static
 from smoltui.core.runs.acts import consequence, farewell, question
 from smoltui.safe_text import redact, safe
 from smoltui.screens.modal import Modal
-from smoltui.widgets.actions import bindings
+from smoltui.widgets.actions import bindings, shown_key
 from smoltui.workspace import Workspace
 
 TICK_SECONDS = 0.1
@@ -51,9 +51,9 @@ class Leaving(Modal[str | None]):
         if self._waits:
             text.append(" waiting… ", "bold yellow").append("  ")
         else:
-            text.append(" y ", "reverse").append(" wait, then quit   ")
-        text.append(" n ", "reverse").append(" leave now   ")
-        text.append(" esc ", "reverse").append(" stay")
+            text.append(f" {shown_key(self, 'y')} ", "reverse").append(" wait, then quit   ")
+        text.append(f" {shown_key(self, 'n')} ", "reverse").append(" leave now   ")
+        text.append(f" {shown_key(self, 'esc')} ", "reverse").append(" stay")
         self.query_one("#leaving", Static).update(text)
 
     def action_wait(self) -> None:

@@ -16,7 +16,7 @@ from smoltui.core.runs.choice import Choice
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
 from smoltui.screens.modal import Modal
-from smoltui.widgets.actions import bindings
+from smoltui.widgets.actions import bindings, shown_key
 
 MOST_ROWS = 12
 NAME_CELLS = 30
@@ -67,10 +67,10 @@ class Picker(Modal[str | None]):
         else:
             self._draw_rows(text, self._choices)
         if self._choices:
-            text.append("\n enter ", "not bold reverse").append(" choose   ", "not bold")
+            text.append(f"\n {shown_key(self, 'enter')} ", "not bold reverse").append(" choose   ", "not bold")
         else:
             text.append("\n")
-        text.append(" esc ", "not bold reverse").append(" cancel", "not bold")
+        text.append(f" {shown_key(self, 'esc')} ", "not bold reverse").append(" cancel", "not bold")
         self.query_one("#picker", Static).update(text)
 
     def _draw_rows(self, text: Text, choices: Sequence[Choice]) -> None:

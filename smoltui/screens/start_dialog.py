@@ -31,7 +31,7 @@ from smoltui.errors import SmoltuiError
 from smoltui.screens.dialogs import Confirm
 from smoltui.screens.field_line import FieldLine
 from smoltui.screens.fixing import Fixing
-from smoltui.screens.start_dialog_text import Shown, cost, foot, head, items_of, passed
+from smoltui.screens.start_dialog_text import Shown, buttons, cost, foot, head, items_of, passed
 from smoltui.screens.start_options import StartOptions, flavors_for
 from smoltui.screens.undoing import Undoing
 from smoltui.widgets.actions import bindings
@@ -245,11 +245,11 @@ class StartDialog(StartOptions):
     @on(events.Click, "#start-foot")
     def _clicked_button(self, event: events.Click) -> None:
         line = self.query_one("#start-foot", Static)
-        width, words = line.size.width, self._enter_words(self._shown())
-        right = len(f"[ enter {words} ]") + 4 if words else 0
-        if words and event.x >= width - right:
+        width, (left, right_button) = line.size.width, buttons(self._enter_words(self._shown()))
+        right = len(right_button) + 4 if right_button else 0
+        if right_button and event.x >= width - right:
             self.action_enter()
-        elif event.x >= width - right - len("[ esc Cancel ]   "):
+        elif event.x >= width - right - len(left) - 3:
             self.action_leave()
 
     def _start(self) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from smoltui.backends.system.paths import shown_path
+from smoltui.core.actions.own_keys import follow, own_key
 from smoltui.core.machine.device import gib
 from smoltui.core.machine.duration import Duration
 from smoltui.core.preflight.preflight import Check, Facts
@@ -19,6 +20,8 @@ from smoltui.core.runs.run import RunSpec
 from smoltui.safe_text import redact, safe_line
 from smoltui.widgets.check_list import Item
 
+HERE = ("start",)
+"""The place of the dialog in the table of actions."""
 LABEL_WIDTH = 9
 KEY_WIDTH = 4
 """Cells for the key at the end of a row."""
@@ -180,7 +183,7 @@ def _row(label: str, value: Text, key: str, width: int) -> Text:
     text = Text(no_wrap=True).append(f" {label:<{LABEL_WIDTH - 1}}", "dim")
     shown = Text("").append_text(value)
     shown.truncate(max(1, room), overflow="ellipsis", pad=True)
-    return text.append_text(shown).append(f"{key:>{KEY_WIDTH}}", "cyan")
+    return text.append_text(shown).append(f"{own_key(key, HERE):>{KEY_WIDTH}}", "cyan")
 
 
 def items_of(checks: Sequence[Check], warning: str) -> list[Item]:
@@ -198,7 +201,7 @@ def items_of(checks: Sequence[Check], warning: str) -> list[Item]:
 
 def _next_step(check: Check) -> str:
     if check.level is Level.STOP and check.estimated:
-        return f"{check.next_step} An estimate: I ignores it."
+        return f"{check.next_step} {follow('An estimate: I ignores it.', HERE)}"
     return check.next_step
 
 
@@ -208,7 +211,7 @@ def passed(checks: Sequence[Check], width: int, *, unfolded: bool) -> list[Text]
     if not good:
         return []
     word = "check" if len(good) == 1 else "checks"
-    key = "space: hide" if unfolded else "space: show"
+    key = follow("space: hide" if unfolded else "space: show", HERE)
     names = ", ".join(dict.fromkeys(check.name for check in good))
     line = Text("   ✓ ", "green", no_wrap=True).append(f"{len(good)} {word} passed", "default")
     room = width - line.cell_len - len(key) - 3
@@ -227,10 +230,14 @@ def passed(checks: Sequence[Check], width: int, *, unfolded: bool) -> list[Text]
     return [line, *told]
 
 
+def buttons(enter: str) -> tuple[str, str]:
+    """What cancels, and what `enter` does; the second is empty if that is nothing."""
+    return follow("[ esc Cancel ]", HERE), follow(f"[ enter {enter} ]", HERE) if enter else ""
+
+
 def foot(enter: str, width: int, *, strong: bool) -> Text:
     """The two buttons; `enter` is what that key does, empty if nothing."""
-    left = "[ esc Cancel ]"
-    right = f"[ enter {enter} ]" if enter else ""
+    left, right = buttons(enter)
     text = Text(no_wrap=True)
     gap = width - len(left) - len(right) - 4
     text.append(" " * max(0, gap)).append(left).append("   " if right else "")

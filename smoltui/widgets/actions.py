@@ -11,7 +11,7 @@ from textual.screen import Screen
 from smoltui.core.actions.action import UNBOUND, Action, Place
 from smoltui.core.actions.first import FIRST
 from smoltui.core.actions.keys import written
-from smoltui.core.actions.own_keys import follow, has_own_keys
+from smoltui.core.actions.own_keys import follow, has_own_keys, own_key
 
 
 def _place(name: str) -> Place:
@@ -115,10 +115,18 @@ def offered(screen: Screen[object]) -> list[Offered]:
 
 def in_own_keys(screen: Screen[Any], sentence: str) -> str:
     """A sentence of this screen, with the person's own keys in place of those of the table."""
-    if not has_own_keys():
-        return sentence
+    return follow(sentence, _places_of(screen)) if has_own_keys() else sentence
+
+
+def shown_key(screen: Screen[Any], key: str) -> str:
+    """A key of the table, as it is written, as this person has it on this screen."""
+    return own_key(key, _places_of(screen)) if has_own_keys() else key
+
+
+def _places_of(screen: Screen[Any]) -> list[str]:
+    """Names of the places with keys on a screen, innermost first."""
     ids = (binding.id or "" for _, binding, _, _ in screen.active_bindings.values())
-    return follow(sentence, dict.fromkeys(id.rpartition(".")[0] for id in ids if id))
+    return list(dict.fromkeys(id.rpartition(".")[0] for id in ids if id))
 
 
 async def run_meaning(screen: Screen[object], meaning: str) -> None:

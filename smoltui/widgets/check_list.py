@@ -16,7 +16,7 @@ from textual.strip import Strip
 
 from smoltui.core.recipe import Fix, Level
 from smoltui.safe_text import redact, safe_line
-from smoltui.widgets.actions import bindings
+from smoltui.widgets.actions import bindings, in_own_keys
 from smoltui.widgets.selectable import Selectable
 
 MARKS = {Level.PASS: ("✓", "green"), Level.WARN: ("!", "yellow"), Level.STOP: ("✗", "bold red")}
@@ -164,8 +164,8 @@ class CheckList(Selectable, can_focus=True):
         if selected:
             told = item.enter
             if told:
-                key = "enter" if self.has_focus or not self.can_focus else "tab, enter"
-                said = Text(f"{key}: ", "bold cyan").append(safe_line(redact(told), 300))
+                key = in_own_keys(self.screen, f"{'' if self.has_focus or not self.can_focus else 'tab, '}enter: ")
+                said = Text(key, "bold cyan").append(safe_line(redact(told), 300))
                 lines += _hanging(Text(" " * (INDENT + 1)), said, width, console)
             if item.next_step.rstrip(".").lower() not in ("", told.lower()):
                 said = Text(safe_line(redact(item.next_step), 300), "dim")

@@ -16,18 +16,20 @@ PALETTE = ":"
 _NAMED = r"(?:enter|esc|tab|space|ctrl\+[a-z])"
 _KEY = rf"(?:gg|g[rs]|{_NAMED}|[a-zA-Z0-9%!@+=/?$|<>\[\]-])"
 _DOES = (
-    "adds?|applies|asks?|audits?|brings?|cancels?|chang(?:es|e)|choos(?:es|e)|clears?|clos(?:es|e)|compar(?:es|e)|"
-    "continues?|cop(?:ies|y)|counts?|discards?|does|ends?|edits?|exclud(?:es|e)|explains?|exports?|fix(?:es)?|follows?|"
-    "goes|has undone|ignores?|keeps?|leads?|leav(?:es|e)|lists?|makes|marks?|measur(?:es|e)|opens?|pins?|"
-    "publish(?:es)?|push(?:es)?|redo(?:es)?|reads?|reloads?|remov(?:es|e)|resum(?:es|e)|retries|returns?|runs?|samples|saves?|"
-    "scrolls?|selects?|shares|shows?|starts?|stops?|submits?|swaps?|switch(?:es)?|takes|trains?|tries|undo(?:es)?|"
-    "unloads?|votes?|watch(?:es)?|writes?"
+    "adds|applies|asks|audits|brings|cancels|changes|chooses|clears|closes|compares|continues|copies|counts|discards|does|"
+    "edits|ends|excludes|explains|exports|fixes|follows|goes|has undone|ignores|keeps|leads|leaves|lists|makes|marks|"
+    "measures|opens|pins|publishes|pushes|reads|redoes|reloads|removes|resumes|retries|returns|runs|samples|saves|scrolls|"
+    "selects|shares|shows|starts|stops|submits|swaps|switches|takes|trains|tries|undoes|unloads|votes|watches|writes"
 )
+_DO = "move|open|scroll|select|show|switch"
+"""What two keys do together."""
 _MENTION = (
     rf"\b[Pp]ress `?(?P<pressed>{_KEY})(?![\w'+])"
     rf"|(?:, | or |\bthen |\band )(?P<listed>{_KEY})(?=,? to |, to |\)|[.,]? then | for )"
     rf"|\bthen (?P<then>{_KEY})(?=[,.:)]|$)"
-    rf"|(?<![^\s(])(?P<doing>{_KEY})(?=(?:,? (?:or|and|then) {_KEY}| [a-zA-Z])? +(?:{_DOES})\b)"
+    rf"|(?<![^\s(])(?P<doing>{_KEY})(?=(?:,? (?:or|and|then) {_KEY}| [a-zA-Z])? (?:{_DOES})\b)"
+    rf"|(?<![^\s(])(?P<first>{_KEY})(?= and {_KEY} (?:{_DO})\b)"
+    rf"|\band (?P<second>{_KEY})(?= (?:{_DO})\b)"
     rf"|(?<![^\s(])(?P<named>{_NAMED})(?=(?:, {_NAMED})?: )"
     rf"|\[ (?P<button>{_KEY})(?= )"
     rf"|\((?:or )?(?P<alone>{_KEY})(?=\)|: [a-z])"
@@ -84,10 +86,12 @@ def _changed(places: Iterable[str]) -> dict[str, str]:
 
 
 def _actions(places: Iterable[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Ids and keys of the actions in these places and around them; then those that the person changed elsewhere."""
+    """Ids and keys of the actions in these places and around them; then letters that the person changed elsewhere."""
     from smoltui.core.actions.table import ACTIONS, PLACES, around
 
     for name in places:
         for place in around(PLACES[name]) if name in PLACES else ():
             yield from ((one.id, one.key_names) for one in place.actions)
-    yield from ((id, ACTIONS[id].key_names) for id in _own if id in ACTIONS and ACTIONS[id].keys)
+    for id in _own:
+        if id in ACTIONS and ACTIONS[id].keys:
+            yield id, tuple(key for key in ACTIONS[id].key_names if len(key) <= 2)

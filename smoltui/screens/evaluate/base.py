@@ -190,7 +190,8 @@ class EvaluateBase(Room):
         count = len(self._sheet.prompts) - len(self._sheet.own)
         own = f" and {len(self._sheet.own)} of your own" if self._sheet.own else ""
         hidden = len(self.columns) - self._at_once()
-        shown = f" · {len(self.columns)} columns, < and > show the others" if hidden else ""
+        others = in_own_keys(self, "< and > show the others")
+        shown = f" · {len(self.columns)} columns, {others}" if hidden else ""
         return f"{loaded.prompt_set.name}, {count:,}{own}{shown}"
 
     def _run_words(self, loaded: answers.Opening) -> str:
@@ -204,7 +205,8 @@ class EvaluateBase(Room):
         if run is None:
             return "no run of this project has produced a model"
         at = [candidate.id for candidate in loaded.candidates].index(run.id) + 1
-        several = f" · {at} of {len(loaded.candidates)}, [ and ] switch runs" if len(loaded.candidates) > 1 else ""
+        switch = in_own_keys(self, "[ and ] switch runs")
+        several = f" · {at} of {len(loaded.candidates)}, {switch}" if len(loaded.candidates) > 1 else ""
         return f"{run.name} {run.id} {run.stage}{several}"
 
     def _place(self, shown: str) -> str:

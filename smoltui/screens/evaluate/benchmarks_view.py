@@ -229,7 +229,8 @@ class BenchmarksView(BenchmarkActing):
             reading = not all(monitor.knows(name) for name in services.here)
             return LOADING_RUNS if reading else "no run of this project has produced a model"
         at = [candidate.id for candidate in candidates].index(run.id) + 1
-        several = f" · {at} of {len(candidates)}, [ and ] switch runs" if len(candidates) > 1 else ""
+        switch = in_own_keys(self, "[ and ] switch runs")
+        several = f" · {at} of {len(candidates)}, {switch}" if len(candidates) > 1 else ""
         return safe_line(f"{run.name} {run.id}{several}", 120)
 
     @property
@@ -284,10 +285,10 @@ class BenchmarksView(BenchmarkActing):
         parts = [self._results(width)]
         if checked is not None:
             checks = checks_text(checked.checks, width, unfolded=self._unfolded)
-            title = "Checks" if self._unfolded else "Checks  (enter shows all)"
+            title = "Checks" if self._unfolded else in_own_keys(self, "Checks  (enter shows all)")
             parts.insert(0 if not checked.may_start else 1, section(title, checks))
             commands = Text("\n".join(f"{item.role}: {safe(redact(item.shown), 3000)}" for item in checked.plan.items))
-            parts.append(section("Command  (y copies)", commands))
+            parts.append(section(in_own_keys(self, "Command  (y copies)"), commands))
             if checked.plan.place.pays:
                 parts.append(Text(task_table().how_estimated, "dim"))
         self.query_one("#bench-text", Static).update(text.append_text(Text("\n").join(parts)))

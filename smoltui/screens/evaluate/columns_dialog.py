@@ -20,7 +20,7 @@ from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe_line
 from smoltui.screens.explaining import Explains
 from smoltui.screens.modal import Modal
-from smoltui.widgets.actions import bindings
+from smoltui.widgets.actions import bindings, in_own_keys
 
 CURSOR, CHOSEN = "›", "✓"
 KEYS = {"space": "in or out", "a": "folder or Hub id", "enter": "compare", "esc": "cancel"}
@@ -65,7 +65,7 @@ class ColumnsDialog(Explains[list[Column] | None], Modal[list[Column] | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog wide"):
-            line = Input(placeholder="Folder or Hub id (enter adds it, esc cancels)", compact=True)
+            line = Input(placeholder=in_own_keys(self, "Folder or Hub id (enter adds it, esc cancels)"), compact=True)
             line.cursor_blink = False
             yield line
             yield Static(id="candidates", markup=False)

@@ -274,12 +274,14 @@ class LabelSetup(PairsOffer):
     def _draw(self) -> None:
         text = Text(no_wrap=True, overflow="ellipsis")
         if self._sets:
-            text.append("SETS  enter opens one\n", "dim")
+            text.append(in_own_keys(self, "SETS  enter opens one\n"), "dim")
         for place, (name, words) in enumerate(self._sets):
             self._line(text, place, safe_line(name, 30), words)
-        text.append("\n" if self._sets else "").append("NEW SET  a samples answers with these settings\n", "dim")
+        text.append("\n" if self._sets else "").append(
+            in_own_keys(self, "NEW SET  a samples answers with these settings\n"), "dim"
+        )
         for place, field in enumerate(FIELDS, len(self._sets)):
-            self._line(text, place, field, f"{safe_line(self._value(field), 40)}   {HINTS[field]}")
+            self._line(text, place, field, f"{safe_line(self._value(field), 40)}   {in_own_keys(self, HINTS[field])}")
         self.query_one("#label-setup Static", Static).update(text)
         self.refresh_bindings()
 

@@ -29,7 +29,7 @@ from smoltui.screens.evaluate.copying import Copying
 from smoltui.screens.evaluate.held_out_figures import HeldOutFigures
 from smoltui.screens.evaluate.measuring import MEASURED, Measuring
 from smoltui.screens.room import LOADING_RUNS, View
-from smoltui.widgets.actions import bindings
+from smoltui.widgets.actions import bindings, in_own_keys
 from smoltui.widgets.ask_line import AskLine
 from smoltui.widgets.next_step import next_step
 from smoltui.widgets.page import Page
@@ -75,7 +75,11 @@ class EvaluateRoom(Choosing, Measuring, Copying):
             yield AnswerSheet(id=ANSWERS)
             with Page(id=HELD_OUT):
                 yield HeldOutFigures(id="figures")
-        yield Input(placeholder="Your prompt (enter asks the models, esc cancels)", id="own", select_on_focus=False)
+        yield Input(
+            placeholder=in_own_keys(self, "Your prompt (enter asks the models, esc cancels)"),
+            id="own",
+            select_on_focus=False,
+        )
         yield AskLine()
 
     def on_mount(self) -> None:

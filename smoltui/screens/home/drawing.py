@@ -77,7 +77,7 @@ def next_text(step: Next) -> Text:
     sentence = _line(follow(step.sentence, HERE), 400)
     line = Text("▸ Next: ", "bold cyan").append(sentence[:1].lower() + sentence[1:], "bold")
     if step.key:
-        line.append("  (or enter)", "not bold dim")
+        line.append(follow("  (or enter)", HERE), "not bold dim")
     return line
 
 

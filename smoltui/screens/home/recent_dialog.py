@@ -12,7 +12,7 @@ from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from smoltui.screens.modal import Modal
-from smoltui.widgets.actions import bindings
+from smoltui.widgets.actions import bindings, shown_key
 
 
 class RecentDialog(Modal[int | None]):
@@ -42,8 +42,8 @@ class RecentDialog(Modal[int | None]):
             if at == self._at:
                 line.stylize("bold reverse")
             text.append_text(line).append("\n")
-        text.append("\n enter ", "not bold reverse").append(" open   ", "not bold")
-        text.append(" esc ", "not bold reverse").append(" cancel", "not bold")
+        text.append(f"\n {shown_key(self, 'enter')} ", "not bold reverse").append(" open   ", "not bold")
+        text.append(f" {shown_key(self, 'esc')} ", "not bold reverse").append(" cancel", "not bold")
         self.query_one("#recent", Static).update(text)
 
     def action_move(self, by: int) -> None:

@@ -22,7 +22,7 @@ from smoltui.core.guide.steps import Act, Next, ProjectFacts, checklist, next_st
 from smoltui.errors import SmoltuiError
 from smoltui.screens.home import drawing
 from smoltui.screens.room import Room, RoomBar
-from smoltui.widgets.actions import bindings
+from smoltui.widgets.actions import bindings, in_own_keys
 from smoltui.widgets.key_bar import KeyBar
 from smoltui.widgets.page import Page
 
@@ -205,7 +205,7 @@ class HomeRoom(Room):
         if wide:
             rows = machine_rows(report) if report is not None else [("machine", CHECKING)]
             half = (width - 3) // 2
-            self._put("machine", drawing.facts_text(rows, "THIS MACHINE  (D: details)", half))
+            self._put("machine", drawing.facts_text(rows, in_own_keys(self, "THIS MACHINE  (D: details)"), half))
             if self._account is None and self._facts.here:  # shorter than the sentence that says so
                 account = account_line(None, self._account_problem, optional=False)
                 row = ("optional", account)

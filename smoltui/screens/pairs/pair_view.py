@@ -19,6 +19,7 @@ from smoltui.core.pairs.preference import Message, Pair, Span, words_diff
 from smoltui.safe_text import MAX_SHOWN, safe, safe_line
 from smoltui.screens.pairs.framed import COLOURS, WHEEL_LINES, WIDE, FramedWidget, Line, Row
 from smoltui.screens.pairs.neighbours import Neighbour
+from smoltui.widgets.actions import in_own_keys
 
 PROMPT_SHARE = 0.4
 """Maximum share of the height for the prompt, so that the answers keep their place from pair to pair."""
@@ -322,6 +323,7 @@ class PairView(FramedWidget):
             rows = self._prompt_height()
             overflows = len(self._prompt) > rows
             where = "  ↑↓ scroll here, tab: answers" if self._in_prompt else "  tab: scroll here" if overflows else ""
+            where = in_own_keys(self.screen, where)
             title = f" {self._contents['head'].plain}"
             head = Content.assemble((title, f"bold {HEAD}"), (where, f"dim {HEAD}"), (" " * width, HEAD))
             frame.append(self.line(head))

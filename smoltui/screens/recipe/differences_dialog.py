@@ -13,7 +13,7 @@ from smoltui.core.recipe import Fix
 from smoltui.core.recipe.differences import Difference, take_all
 from smoltui.screens.modal import Modal
 from smoltui.screens.recipe.difference_list import DifferenceList
-from smoltui.widgets.actions import bindings
+from smoltui.widgets.actions import bindings, in_own_keys
 
 
 class DifferencesDialog(Modal[Fix | None]):
@@ -36,7 +36,10 @@ class DifferencesDialog(Modal[Fix | None]):
         with Vertical(classes="dialog"):
             yield Static(said if count else f"No difference from {self._other}", classes="title", markup=False)
             yield DifferenceList(self._found, self._other)
-            yield Static("enter takes over this value · A takes over all · esc closes · u undoes", markup=False)
+            yield Static(
+                in_own_keys(self, "enter takes over this value · A takes over all · esc closes · u undoes"),
+                markup=False,
+            )
 
     def on_mount(self) -> None:
         self._list.put_cursor(0, "Every value is the same.")

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from rich.text import Text
 
+from smoltui.core.actions.own_keys import follow
 from smoltui.core.machine.device import gib
 from smoltui.core.preflight.preflight import memory_in_words
 from smoltui.core.recipe import ABSENT, BY_KEY, FIELDS, OTHERS, Field, all_fields, field_for, show, unit_of
@@ -76,7 +77,7 @@ def about(field: Field, line: int | None, marks: Text = NO_MARKS) -> Text:
     default = show(field, field.unset if field.default is None else field.default)
     facts = [field.range_text, field.unit if field.kind != "steps" else ""]
     if field.kind in ("bool", "choice"):
-        facts.append("space: next value")
+        facts.append(follow("space: next value", ["recipe"]))
     if field.source:
         facts.append(f"TRL's default: {default or 'none'}")
     text.append("\n" + " · ".join(filter(None, facts)), "dim")

@@ -10,6 +10,7 @@ from rich.text import Text
 from smoltui.backends.project.project import Project
 from smoltui.backends.project.settings_file import SettingsFile, digest_of_settings, load_settings, set_settings
 from smoltui.backends.services import place_listing, place_of_setting
+from smoltui.core.actions.own_keys import follow
 from smoltui.core.recipe import ABSENT, Fix, Level
 from smoltui.core.runs.place import Target
 from smoltui.core.setting_fields.fields import (
@@ -104,7 +105,7 @@ class SettingsSheet(Sheet):
         sentence = field.help.replace("`", "")
         text.append(f"\n{sentence[0].upper()}{sentence[1:]}.")
         space = "next value" if field.kind in ("bool", "choice") else "choices" if place_listing(key) else ""
-        facts = [field.range_text, f"space: {space}" if space else ""]
+        facts = [field.range_text, follow(f"space: {space}", ["recipe"]) if space else ""]
         facts.append(f"default: {field.unset}")
         return text.append("\n" + " · ".join(filter(None, facts)), "dim")
 

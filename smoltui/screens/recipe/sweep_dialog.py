@@ -26,7 +26,7 @@ from smoltui.safe_text import redact, safe_line
 from smoltui.screens.explaining import Explains
 from smoltui.screens.modal import Modal
 from smoltui.screens.recipe.sweep_list import SweepList
-from smoltui.widgets.actions import bindings
+from smoltui.widgets.actions import bindings, in_own_keys
 
 LOOK_SECONDS = 2.0
 """Seconds between two looks at the runs on this machine; for others, five times as long."""
@@ -53,7 +53,8 @@ class SweepDialog(Explains[str | None], Modal[str | None]):
             yield Static(f"Sweep {self._sweep.id}", id="sweep-title", classes="title", markup=False)
             yield SweepList()
             yield Static(
-                "enter opens the run in Runs · t starts what is missing · K explains · esc closes", markup=False
+                in_own_keys(self, "enter opens the run in Runs · t starts what is missing · K explains · esc closes"),
+                markup=False,
             )
 
     def explained(self) -> tuple[str, ...]:

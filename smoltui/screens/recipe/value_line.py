@@ -18,6 +18,7 @@ from smoltui.screens.recipe.effects import effects
 from smoltui.screens.recipe.field_list import FieldList
 from smoltui.screens.recipe.found_fields import findable, found_rows
 from smoltui.screens.recipe.reading import RecipeReading
+from smoltui.widgets.actions import in_own_keys
 
 
 class RecipeTyping(RecipeReading):
@@ -60,12 +61,12 @@ class RecipeTyping(RecipeReading):
             self._show_found(text)
             return
         if self._sheet is None or self._editing == "?":
-            said(Text("enter continues, esc cancels", "dim"))
+            said(Text(in_own_keys(self, "enter continues, esc cancels"), "dim"))
             return
         key = self._editing
         if not text.strip():
             whose = "TRL's" if self._view == RECIPE_NAME else "the"
-            said(Text(f"enter removes the line, so {whose} default applies", "dim"))
+            said(Text(in_own_keys(self, f"enter removes the line, so {whose} default applies"), "dim"))
             self._draw_typed({name: value for name, value in self._values.items() if name != key})
             return
         try:
@@ -76,7 +77,8 @@ class RecipeTyping(RecipeReading):
         values = {**self._values, key: value}
         self._draw_typed(values)
         stops = [item.sentence for item in self._items if item.level is Level.STOP and item.name == key]
-        line = Text(f"! {safe_line(redact(stops[0]), 300)}", "yellow") if stops else Text("✓ enter saves", "green")
+        saves = in_own_keys(self, "✓ enter saves")
+        line = Text(f"! {safe_line(redact(stops[0]), 300)}", "yellow") if stops else Text(saves, "green")
         line.append(f"  {self._sheet.unit(key)}".rstrip(), "dim")
         if self._view == RECIPE_NAME and (what := effects(self._values, values, self._around, self._target)):
             line.append(f"{chr(10) if self.has_class('narrow') else '  '}{what}", "cyan")
@@ -137,7 +139,9 @@ class RecipeTyping(RecipeReading):
         self._matches = found(text, findable(self._values))
         fields.show_found(found_rows(self._matches, rows))
         count = len(self._matches)
-        words = f"{count} field{'' if count == 1 else 's'} · ↑ ↓ select · enter goes there · esc cancels"
+        words = in_own_keys(
+            self, f"{count} field{'' if count == 1 else 's'} · ↑ ↓ select · enter goes there · esc cancels"
+        )
         said.update(Text(words if count else f"No field matches “{safe_line(text, 60)}”", "dim"), layout=False)
         self._draw_about()
 

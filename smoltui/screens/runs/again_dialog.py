@@ -21,7 +21,7 @@ from smoltui.core.runs.run import HUB_TIMEOUT_SECONDS, Run, timeout_seconds
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe_line
 from smoltui.screens.modal import Modal
-from smoltui.widgets.actions import bindings
+from smoltui.widgets.actions import bindings, shown_key
 from smoltui.widgets.ask_line import AskLine
 
 MOST_ATTEMPTS = 10
@@ -100,7 +100,7 @@ class AgainDialog(Modal[Again | None]):
             ("attempts", str(self._changes.attempts or "as before"), "+ -"),
         ]
         for label, words, key in rows:
-            text.append(f" {label:<9}", "dim").append(f"{words:<48}").append(f"{key:>6}\n", "cyan")
+            text.append(f" {label:<9}", "dim").append(f"{words:<48}").append(f"{shown_key(self, key):>6}\n", "cyan")
         text.append(f"\n COSTS AT MOST  {most}", "bold")
         if (self._changes.attempts or 1) > 1:
             text.append("  for each attempt", "dim")
@@ -112,8 +112,9 @@ class AgainDialog(Modal[Again | None]):
             text.append(f" {safe_line(redact(kept), 200)}.\n", "yellow")
         if self._problem:
             text.append(f" {safe_line(redact(self._problem), 200)}\n", "yellow")
-        text.append("\n y ", "reverse").append(f" {'resume' if self._resume else 'start'} · at most {most}   ")
-        text.append(" n ", "reverse").append(" cancel")
+        text.append(f"\n {shown_key(self, 'y')} ", "reverse")
+        text.append(f" {'resume' if self._resume else 'start'} · at most {most}   ")
+        text.append(f" {shown_key(self, 'n')} ", "reverse").append(" cancel")
         for shown in self.query("#again").results(Static):  # none if it was closed while the engine was asked
             shown.update(text)
 

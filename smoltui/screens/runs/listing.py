@@ -82,7 +82,7 @@ class Listing(RunsBase):
         if self._only_own and self.workspace.runs and not self._filter_text:
             return in_own_keys(self, "No run of this project yet (f or esc shows all runs)")
         if self._filter_text and self.workspace.runs:
-            return f"No runs match “{safe_line(self._filter_text, 60)}” (esc clears the filter)"
+            return f"No runs match “{safe_line(self._filter_text, 60)}” {in_own_keys(self, '(esc clears the filter)')}"
         return LOADING_RUNS if self.workspace.monitor.reading else in_own_keys(self, NOTHING_YET)
 
     def _with_steps(self, runs: list[Run]) -> list[Run]:

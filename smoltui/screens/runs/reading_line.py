@@ -14,6 +14,7 @@ from smoltui.core.runs.run import Run
 from smoltui.screens.runs.base import RunsBase
 from smoltui.screens.runs.head_lines import in_lines
 from smoltui.scripts.curve_view import CurveView
+from smoltui.widgets.actions import in_own_keys
 
 EVERY_SECONDS = 1.0
 """A growing curve is read again at most this often."""
@@ -88,7 +89,7 @@ class ReadingLine(RunsBase):
         if self.reading is None:
             return [Text()] * height
         text = reading_text(self.reading, short=height == 1)
-        text.append("  (enter explains)", "dim")
+        text.append(in_own_keys(self.screen, "  (enter explains)"), "dim")
         lines = in_lines(text, width, height)
         return lines + [Text()] * (height - len(lines))
 

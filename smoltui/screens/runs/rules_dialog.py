@@ -20,7 +20,7 @@ from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe, safe_line
 from smoltui.screens.explaining import Explains
 from smoltui.screens.modal import Modal
-from smoltui.widgets.actions import bindings
+from smoltui.widgets.actions import bindings, shown_key
 
 UNITS = {"margin_steps": "steps", "silent_minutes": "minutes", "waiting_minutes": "minutes", "cost_usd": "USD"}
 SUGGESTED = {"margin_steps": 100, "silent_minutes": 10.0, "waiting_minutes": 15.0, "cost_usd": 10.0}
@@ -76,7 +76,7 @@ class RulesDialog(Explains[None], Modal[None]):
         text.append(f"\nThresholds: [watch] in smoltui.toml of {safe_line(self._project.name, 40)}\n", "dim")
         if self._problem:
             text.append(safe(self._problem, 600), "red").append("\n")
-        text.append("\n esc ", "reverse").append(" close")
+        text.append(f"\n {shown_key(self, 'esc')} ", "reverse").append(" close")
         self.query_one("#rules", Static).update(text)
 
     def on_key(self, event: events.Key) -> None:

@@ -26,7 +26,7 @@ from smoltui.safe_text import redact, safe, safe_line
 from smoltui.screens.dialogs import Confirm
 from smoltui.screens.explaining import Explains
 from smoltui.screens.modal import Modal
-from smoltui.widgets.actions import bindings
+from smoltui.widgets.actions import bindings, shown_key
 from smoltui.widgets.ask_line import AskLine
 from smoltui.workspace import Workspace
 
@@ -106,7 +106,8 @@ class ScheduledDialog(Explains[None], Modal[None]):
         keys += [("R", "start now"), ("X", "delete"), ("r", "refresh")]
         keys += [("a", f"new from {safe_line(self._job.name, 20)}")] if self._job is not None else []
         for place, (key, words) in enumerate([*keys, ("esc", "close")]):
-            text.append("\n" if place % 3 == 0 else "").append(f" {key} ", "reverse").append(f" {words}   ")
+            text.append("\n" if place % 3 == 0 else "").append(f" {shown_key(self, key)} ", "reverse")
+            text.append(f" {words}   ")
         for shown in self.query("#scheduled").results(Static):  # none if it was closed while a list was read
             shown.update(text)
 

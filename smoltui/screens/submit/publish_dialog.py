@@ -13,7 +13,7 @@ from textual.widgets import Static
 from smoltui.core.meanings.shown import CARDS_OF
 from smoltui.screens.explaining import Explains
 from smoltui.screens.modal import Modal
-from smoltui.widgets.actions import bindings
+from smoltui.widgets.actions import bindings, shown_key
 
 
 class PublishDialog(Explains[bool], Modal[bool]):
@@ -33,10 +33,10 @@ class PublishDialog(Explains[bool], Modal[bool]):
         text = Text(f"{self._title}\n", "bold")
         # At the top, since what follows may be longer than the terminal.
         if self._may:
-            text.append(" y ", "reverse").append(f" {self._yes}   ", "not bold")
+            text.append(f" {shown_key(self, 'y')} ", "reverse").append(f" {self._yes}   ", "not bold")
         else:
             text.append("Fix the ✗ lines first.   ", "red")
-        text.append(" esc ", "reverse").append(" cancel   ", "not bold")
+        text.append(f" {shown_key(self, 'esc')} ", "reverse").append(" cancel   ", "not bold")
         text.append(" ↑ ↓ ", "reverse").append(" scroll\n\n", "not bold")
         with VerticalScroll(classes="dialog wide", id="publish-dialog"):
             yield Static(text, markup=False)

@@ -196,7 +196,8 @@ class SubmitViews(Room):
         if found is not None:
             run = found.gathered.run
             at = next((at for at, each in enumerate(self._candidates, 1) if each.id == run.id), 1)
-            several = f" · {at} of {len(self._candidates)}, [ and ] switch runs" if len(self._candidates) > 1 else ""
+            switch = in_own_keys(self, "[ and ] switch runs")
+            several = f" · {at} of {len(self._candidates)}, {switch}" if len(self._candidates) > 1 else ""
             edited = " · edited by you" if found.is_edited else ""
             rows = [
                 ("run", f"{run.name} {run.id} {run.stage}{several}"),
