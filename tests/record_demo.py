@@ -113,7 +113,7 @@ def story(recording: Recording) -> None:
     recording.press("2", "look at the preference pairs", r"pair 1 of 768", 2.5)
     recording.press("t", "train: everything is checked first", r"enter Start", 2.5)
     recording.press("\r", "train", r"RUNNING|QUEUED|SCHEDULING", 0.5, shown="enter")
-    recording.say("", "training, in another process: it goes on when you leave")
+    recording.say("", "training in another process: it continues if you quit")
     recording.watch(r"press a to compare|press a: ", 3.0, 0.35)
     recording.say("", "done: loss falls, reward margin grows, held-out pairs agree")
     terminal.settle(1.0, 5)

@@ -42,12 +42,17 @@ GAP_NATS = 1.0
 """Chosen reward of training pairs − held-out ones: memorizing."""
 TRIVIAL_LOSS = 0.1
 """Loss ÷ the first one, within the first fifth."""
-ONE_SIDED, ONE_SIDED_NATS = 0.97, 1.0
-"""Share of the margin that one side makes, and the margin from which that counts."""
+ONE_SIDED, ONE_SIDED_NATS = (0.97, 1.1), 1.0
+"""Share of the margin that one side makes (above 1, the other side moved the same way), and the margin from which that
+counts."""
+EASY = 0.9
+"""Accuracy of pairs that something simple tells apart. On human preferences, a chosen reward near 0 is usual."""
+FAR_BELOW = 0.15
+"""Training accuracy − held-out accuracy: memorizing. No healthy run reached 0.1."""
 WRONG_POINTS = 10
 """Consecutive negative margins, with an accuracy below one half, that are no chance."""
-OPPOSITE = 0.3
-"""Training accuracy − held-out accuracy, with held-out below one half: the two sets disagree."""
+OPPOSITE, REVERSED = 0.3, 0.35
+"""Training accuracy − held-out accuracy, and a held-out accuracy clearly below one half: the two sets disagree."""
 
 
 @rule
@@ -70,7 +75,7 @@ def opposite(view: CurveView) -> Iterator[Remark]:
     margin = view.last(f"eval_{MARGIN}")
     if held is None or margin is None or not trained or not view.is_past(0.5):
         return
-    if held < 0.5 and margin < 0 and mean(trained) - held > OPPOSITE:
+    if held < REVERSED and margin < 0 and mean(trained) - held > OPPOSITE:
         yield Remark(
             "opposite",
             Level.WATCH,
@@ -114,6 +119,16 @@ def memorizing(view: CurveView) -> Iterator[Remark]:
             "overfitting",
             f"Held-out loss rose from {best:.3f} at step {best_step} to {now:.3f}: overfitting",
             f"Stop near step {best_step}, or use fewer epochs or more pairs; read the answers",
+        )
+        return
+    ranked, unseen = view.half(ACCURACY), view.last(f"eval_{ACCURACY}")
+    if ranked and unseen is not None and REVERSED <= unseen < mean(ranked) - FAR_BELOW and view.is_past(0.5):
+        yield Remark(
+            "memorizing",
+            Level.WATCH,
+            "overfitting",
+            f"Accuracy is {percent(mean(ranked))} in training but {percent(unseen)} on held-out pairs: overfitting",
+            "Read the answers; use fewer epochs, more pairs or a lower learning rate",
         )
         return
     trained, held = view.nats(CHOSEN), view.last(f"eval_{CHOSEN}")
@@ -185,13 +200,16 @@ def one_sided(view: CurveView) -> Iterator[Remark]:
         return
     if view.is_large(-chosen, FELL_NATS, FELL_SHARE):
         return  # `chosen_fell` says it
+    ranked = view.half(ACCURACY)
+    if ranked and mean(ranked) < EASY:
+        return
     for part, side, moved in ((chosen, "chosen", "rose"), (-rejected, "rejected", "fell")):
-        if part > ONE_SIDED * margin:
+        if ONE_SIDED[0] * margin < part < ONE_SIDED[1] * margin:
             yield Remark(
                 "one_sided",
                 Level.WATCH,
                 "one-sided",
-                f"Only the {side} answers {moved}: what tells the sides apart may be a marker or their length",
+                f"Almost only the {side} answers {moved}: what tells the sides apart may be a marker or their length",
                 "Read the answers; audit the pairs for length and markers",
             )
             return

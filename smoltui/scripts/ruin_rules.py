@@ -23,6 +23,9 @@ else:  # beside dpo.py
 
 RISEN = 1.5
 """Mean of some losses ÷ the first one: training diverges. Healthy noisy pairs reached 1.04."""
+LN2 = math.log(2)
+MOVED_NATS = 1.0
+"""Margin in the first value from which that is not the start any more: easy pairs that are logged every ten steps."""
 RISEN_SHARE = 0.02
 """Share of the points that `RISEN` is averaged over, at least `PERFECT_POINTS`: small batches are noisy."""
 FLAT_LOSS = 0.03
@@ -72,6 +75,9 @@ def diverged(view: CurveView) -> Iterator[Remark]:
     """The loss rose far above its start. It latches: a run can return to loss 0 with ruined weights."""
     points = [(step, min(value, MOST)) for step, value in view.points("loss") if math.isfinite(value)]
     first = points[0][1] if points else 0.0
+    moved = view.first(MARGIN)
+    if 0 < first < LN2 and moved is not None and moved / view.beta > MOVED_NATS:
+        first = LN2
     wide = max(PERFECT_POINTS, round(len(points) * RISEN_SHARE))
     if view.over and len(points) == PERFECT_POINTS:
         wide -= 1  # each of so few values is itself a mean over many steps
@@ -99,8 +105,9 @@ def diverged(view: CurveView) -> Iterator[Remark]:
 def wrong_way(view: CurveView) -> Iterator[Remark]:
     """Rejected answers are far ahead, several values in a row: the loss is twice its start. It latches, too."""
     points = [(step, value) for step, value in view.points(MARGIN) if math.isfinite(value)]
-    for place in range(len(points) - PERFECT_POINTS + 1):
-        some = points[place : place + PERFECT_POINTS]
+    wide = max(PERFECT_POINTS, round(len(points) * RISEN_SHARE))
+    for place in range(len(points) - wide + 1):
+        some = points[place : place + wide]
         if mean([max(value, -MOST) for _, value in some]) < REVERSED:
             lowest = min(value for _, value in points)
             yield Remark(
@@ -182,8 +189,9 @@ def _why_flat(view: CurveView, guessed: bool) -> tuple[str, str]:
             f"Accuracy stays at {percent(mean(view.half(ACCURACY)))}, a coin toss: the pairs contradict each other",
             "Read some pairs: labels may be random or half of them swapped",
         )
-    if view.dtype in ("bfloat16", "float16") or (guessed and deviation(margins) <= NOISY_NATS):
-        kind = view.dtype if view.dtype in ("bfloat16", "float16") else "bfloat16 or float16"
+    rounded = guessed and deviation(margins) <= NOISY_NATS and not view.dtype
+    if view.dtype in ("bfloat16", "float16") or rounded:
+        kind = view.dtype or "bfloat16 or float16"
         return (
             f"The margin is stuck at {minus(margins[-1], 3)} nats: steps this small are lost in {kind} weights",
             "Set dtype: float32, use LoRA, or raise the learning rate",

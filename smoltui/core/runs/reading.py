@@ -19,6 +19,8 @@ LONGER, CUT = 0.75, 0.05
 """Shares of pairs worth a remark: the longer answer is the chosen one; answers are cut at max_length."""
 LEARNED = 0.55
 """Accuracy in the second half from which something was learned."""
+STOPPED_SHARE = 0.95
+"""Share of the planned steps below which a run counts as stopped on its way."""
 MANY_CUT = 0.2
 """Share of cut answers from which a good curve means little: the model isn't taught to end."""
 
@@ -178,8 +180,10 @@ def _is_enough(view: CurveView) -> bool:
 def _summary(view: CurveView) -> str:
     margin, accuracy = view.end(MARGIN), view.half(ACCURACY)
     parts = []
+    if view.over and view.planned and not view.is_past(STOPPED_SHARE):
+        parts.append(f"It ended after {view.step} of {view.planned} steps")
     if margin is not None:
-        parts.append(f"The margin has risen to {as_word(margin, 2)}")
+        parts.append(f"{'t' if parts else 'T'}he margin has risen to {as_word(margin, 2)}")
     since = perfect_since(view)
     if since is not None:
         parts.append(f"accuracy has been 100 % since step {since}")

@@ -168,6 +168,18 @@ STILL = [0.69] * 60
 LONG = {"logps__chosen": [-250.0] * 60}
 
 
+ONE_PAIR = [-1.5 if 200 <= step < 203 else 1.0 for step in range(400)]
+
+
+def sided(accuracy: float, held: float = 1.0, chosen: float = 0.0) -> CurveView:
+    """A finished run in which almost only the rejected answers moved, on answers of 250 nats."""
+    series = {"chosen": [chosen] * 60, "rejected": [chosen - 5.0] * 60, "margins": [5.0] * 60}
+    held_out = {"eval_loss": [0.5] * 3, "eval_rewards__accuracies": [held] * 3, "eval_rewards__margins": [held - 0.5]}
+    ranked = {"rewards__accuracies": [accuracy] * 60}
+    rewards = {f"rewards__{name}": values for name, values in series.items()}
+    return made(60, loss=[0.69, *[0.5] * 59], **rewards, **held_out, **ranked, **LONG)
+
+
 @pytest.mark.parametrize(
     ("view", "expected"),
     [
@@ -187,6 +199,14 @@ LONG = {"logps__chosen": [-250.0] * 60}
         (made(loss=[0.69, *[0.01] * 30], eval_loss=[1e-3, 1e-5, 2e-5]), {"trivial"}),  # a rise of nothing
         (made(loss=[0.69, *[0.5] * 59], rewards__chosen=[-5.0] * 60, **LONG), set()),  # 2 % of a long answer
         (made(loss=[0.69, *[0.5] * 59], rewards__chosen=[-45.0] * 60, **LONG), {"chosen_fell"}),
+        (sided(accuracy=0.72), set()),  # the usual shape on human preferences
+        (sided(accuracy=1.0), {"one_sided"}),
+        (sided(accuracy=1.0, chosen=-1.0), set()),  # both sides fell
+        (sided(accuracy=0.98, held=0.57), {"memorizing", "one_sided"}),
+        (sided(accuracy=0.98, held=0.49), {"memorizing", "one_sided"}),  # by chance, not the other way around
+        (sided(accuracy=0.98, held=0.1), {"opposite", "one_sided"}),
+        (made(loss=[0.02, *[0.05] * 40], rewards__margins=[5.0] * 41), set()),  # easy pairs, logged every ten steps
+        (made(400, loss=[0.69] * 400, rewards__margins=ONE_PAIR), set()),  # three of single pairs are no trend
     ],
 )
 def test_a_rule_holds_on_the_curve_it_is_about(view: CurveView, expected: set[str]) -> None:
