@@ -42,9 +42,9 @@ class Model:
 
 
 UNKNOWN = "unknown"
-"""License of a model on the Hub: its card says it, which is not asked for before the model is chosen."""
-DEMO_LICENSE = "apache-2.0"
-"""Of the demo's model, which is part of smoltui."""
+"""License of any other model on the Hub: its card says it, which is not asked for before the model is chosen."""
+APACHE = "apache-2.0"
+"""Of the shipped models, as their pages on the Hub say, and of the demo's model, which is part of smoltui."""
 DEMO_MODEL = "demo"
 """Stands for the model of the demo, which is copied into the project."""
 
@@ -75,8 +75,8 @@ _HUB = (
     ("SmolLM3-3B", "the model of the course; for a large GPU, or LoRA"),
 )
 SHIPPED: tuple[Model, ...] = (
-    *(Model(f"HuggingFaceTB/{title}", title, KNOWN[f"HuggingFaceTB/{title}"], UNKNOWN, words) for title, words in _HUB),
-    Model(DEMO_MODEL, "demo model", DEMO_SHAPE, DEMO_LICENSE, "ships with smoltui; only to try the steps"),
+    *(Model(f"HuggingFaceTB/{title}", title, KNOWN[f"HuggingFaceTB/{title}"], APACHE, words) for title, words in _HUB),
+    Model(DEMO_MODEL, "demo model", DEMO_SHAPE, APACHE, "ships with smoltui; only to try the steps"),
 )
 
 

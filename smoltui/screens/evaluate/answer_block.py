@@ -120,5 +120,5 @@ def figures_block(figures: Sequence[AnswerFigures], look: Look, title: str) -> R
             Text(safe_line(label, 40), "dim"),
             *(Text(value, "bold" if value[0].isdigit() else "") for value in values),
         )
-    parts = [Text(title, "bold"), table, Text(f"None: {', '.join(none)}." if none else "", "dim")]
-    return Group(*parts[: 3 if none else 2])
+    heading = Text(title, "bold")
+    return Group(heading, table, Text(f"None: {', '.join(none)}.", "dim")) if none else Group(heading, table)

@@ -9,7 +9,7 @@ from rich.text import Text
 from smoltui.backends.guide.draft import Draft
 from smoltui.backends.guide.pairs_seen import PairsSeen
 from smoltui.backends.system.paths import shown_path
-from smoltui.core.guide.models import METHOD_WORDS, UNKNOWN, Method, Model, Way, memory_of, needed, ways
+from smoltui.core.guide.models import LARGE, LENGTH, METHOD_WORDS, UNKNOWN, Method, Model, Way, memory_of, needed, ways
 from smoltui.core.machine.device import GIB
 from smoltui.core.preflight.preflight import Check
 from smoltui.core.recipe import Level, field_for, show
@@ -94,7 +94,9 @@ def model_page(draft: Draft, at: int, width: int) -> list[Text]:
         model = draft.models[at]
         license = " License: see its card on the Hub." if model.license == UNKNOWN else ""
         lines += [Text(), Text(f"{model.words.capitalize()}.{_prices(draft, model)}{license}", "dim")]
-    return [*lines, _memory_note(draft)]
+    lines.append(_memory_note(draft))
+    told = f"Memory for {LENGTH} tokens and 2 pairs at once; from {LARGE / 1e6:.0f} M on, 1 pair and checkpointing."
+    return [*lines, Text(told, "dim")]
 
 
 def _memory(draft: Draft, model: Model) -> str:
