@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -175,7 +176,7 @@ def _duration(rows: int | None, per_step: int) -> Line:
     if rows is None:
         return Line("max_steps", 500, "the set was not counted; raise it once the curves look healthy")
     epochs = min(3, max(1, round(WANTED_STEPS * per_step / max(rows, 1))))
-    steps = max(rows // per_step, 1) * epochs
+    steps = max(math.ceil(rows / per_step), 1) * epochs
     seen = "once" if epochs == 1 else f"{epochs} times, because the set is small"
     return Line("num_train_epochs", epochs, f"each pair is seen {seen}: about {steps:,} steps")
 

@@ -164,6 +164,12 @@ def _step(shown: Shown) -> str:
     return f"{run.step}/{run.max_steps}" if run.max_steps else (str(run.step) if run.step else "–")
 
 
+def _short(value: float | None) -> str:
+    """As `as_word`, in at most seven cells: `4.1e-13`."""
+    word = as_word(value)
+    return word if len(word) <= 7 else as_word(value, 2)
+
+
 def _metric(
     name: str,
     heading: str,
@@ -173,7 +179,7 @@ def _metric(
     width: int = 9,
     narrow: int = 8,
     shown_from: int = SMALL,
-    text: Callable[[float | None], str] = as_word,
+    text: Callable[[float | None], str] = _short,
     order: Callable[[float | None], float] = _largest_first,
 ) -> Column:
     """A column with the newest value of a metric; `key` is TRL's name of it."""

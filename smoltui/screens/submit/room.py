@@ -152,7 +152,7 @@ class SubmitRoom(SubmitViews):
             self.say("No edits to the card were discarded")
 
     def action_check(self) -> None:
-        self._busy("Checking", self._check)
+        self._busy("Checking", self._check, None)
 
     def action_push(self) -> None:
         self._busy("Preparing the push", self._ask_push, Act.PUSH)
@@ -166,8 +166,13 @@ class SubmitRoom(SubmitViews):
     # -- work that asks the Hub
 
     @work(group="hub", exclusive=True)
-    async def _busy(self, doing: str, act: Callable[[], Coroutine[Any, Any, str]], acts: Act = Act.SUBMIT) -> None:
-        """Runs work that returns what the status says; an error or a stop is said there too."""
+    async def _busy(
+        self, doing: str, act: Callable[[], Coroutine[Any, Any, str]], acts: Act | None = Act.SUBMIT
+    ) -> None:
+        """Runs work that returns what the status says; an error or a stop is said there too.
+
+        `acts`: what fails with it; None for the check, which sends nothing.
+        """
         self._working = doing
         self._status(f"{doing}… (x stops it)")
         self._draw()
@@ -176,10 +181,16 @@ class SubmitRoom(SubmitViews):
             said = await act()
         except SmoltuiError as error:
             said = sentence(error)
-            self._end = End(acts, Outcome.FAILED, cause_of(error.message))
+            if acts is None:
+                said += " Press a to try again."
+            else:
+                self._end = End(acts, Outcome.FAILED, cause_of(error.message))
         except asyncio.CancelledError:
             said = "Stopped. See the Hub before you try again, if something was being sent."
-            self._end = End(acts, Outcome.STOPPED)
+            if acts is None:
+                said = "Stopped. Press a to check again."
+            else:
+                self._end = End(acts, Outcome.STOPPED)
             raise
         finally:
             self._working = ""

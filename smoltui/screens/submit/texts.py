@@ -12,7 +12,8 @@ from smoltui.screens.submit import drawing
 
 
 def sentence(error: SmoltuiError) -> str:
-    return " → ".join(filter(None, (error.message, error.hint)))
+    """What went wrong and what to do, with periods."""
+    return " ".join(f"{part.rstrip('.')}." for part in (error.message, error.hint) if part)
 
 
 def push_yes(plan: PushPlan) -> str:
