@@ -63,6 +63,7 @@ DEMO_SHAPE = ModelShape(
         "down_proj": (384, 128),
     },
     kind="smollm3",
+    heads=4,
 )
 """As `shape_of` counts the config.json of the demo's model; a test compares them."""
 DEMO_LENGTH = 512

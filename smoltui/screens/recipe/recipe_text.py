@@ -159,7 +159,8 @@ def _shortened(command: str) -> str:
     count = command.count(" --beside ")
     if count < 2:
         return command
-    return _BESIDE.sub(f" --beside … ({count} files; y copies the whole command)", command, count=1)
+    said = follow("y copies the whole command", ["recipe"])
+    return _BESIDE.sub(f" --beside … ({count} files; {said})", command, count=1)
 
 
 _BESIDE = re.compile(r"(?: --beside (?:'[^']*'|\S+))+")
