@@ -59,7 +59,7 @@ async def test_i_see_what_will_run_and_what_is_wrong(project: Project, wait_unti
     async with app.run_test(size=(120, 40)) as pilot:
         await ready(app, wait_until)
         text = seen(app)
-        assert "Learning rate         5e-7" in text and "Anthropic/hh-rlhf train[:10000]" in text
+        assert "Learning rate        5e-7" in text and "Anthropic/hh-rlhf train[:10000]" in text
         assert "16 pairs per step · 1 000 steps · 1.6 epochs of 10 000 pairs" in text
         assert "memory about 69.5 GiB (11.5 weights" in text
         assert "trl dpo --config recipe.yaml" in text and "hf jobs uv run --flavor a100-large --timeout 3h" in text
@@ -126,7 +126,7 @@ async def test_somebody_edits_the_file_meanwhile(project: Project, wait_until: W
         await pilot.press("slash", *"beta", "enter", "enter", "ctrl+u", *"0.3", "enter")
         await wait_until(lambda: values(project)["beta"] == 0.3)
         assert "seed: 7 # mine" in project.recipe_path.read_text(encoding="utf-8")
-        await wait_until(lambda: "Seed                  7" in seen(app))
+        await wait_until(lambda: "Seed                 7" in seen(app))
 
 
 async def test_two_people_change_the_same_value(project: Project, wait_until: Wait) -> None:

@@ -19,7 +19,7 @@ from smoltui.safe_text import redact, safe_line
 from smoltui.widgets.actions import bindings
 from smoltui.widgets.selectable import Selectable
 
-LABEL_WIDTH = 22
+LABEL_WIDTH = 21
 
 AHEAD = 8
 """Rows kept visible beyond the cursor when the list scrolls."""
