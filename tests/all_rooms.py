@@ -59,6 +59,8 @@ VIEWS: dict[str, tuple[str, ...]] = {
 """Name → the keys that lead there."""
 SIZES = ((80, 24), (120, 40))
 THEMES = {"dark": DARK.name, "light": LIGHT.name}
+SLOW = {"pairs-audit": 6.0}
+"""Views that take longer."""
 ENDED = time.time() - 3600
 """When the run ended, seconds since the epoch."""
 KEY_SECONDS = 1.5
@@ -124,7 +126,7 @@ async def draw(name: str, theme: str, size: tuple[int, int], folder: Path) -> No
         async with app.run_test(size=size, notifications=True) as pilot:
             for key in VIEWS[name]:
                 await pilot.press(key)
-                await pilot.pause(KEY_SECONDS)
+                await pilot.pause(SLOW.get(name, KEY_SECONDS))
             svg = app.export_screenshot()
     path = folder / f"{name}-{theme}-{size[0]}x{size[1]}.png"
     await asyncio.to_thread(path.write_bytes, png_of(svg))

@@ -11,9 +11,12 @@ from rich.text import Text
 from textual.geometry import Region
 from textual.strip import Strip
 
+from smoltui.core.actions.own_keys import follow, own_key
 from smoltui.safe_text import safe, safe_line
 from smoltui.widgets.selectable import Selectable
 
+HERE = ("audit",)
+"""The place of the list in the table of actions."""
 _STYLES = {"stop": "bold red", "warn": "bold yellow", "info": "cyan"}
 _SIGNS = {"stop": "✗", "warn": "!", "info": "·"}
 NARROW = 60
@@ -149,11 +152,13 @@ class AuditList(Selectable):
             lines.append(self._finish(_line(self._rows[number], width), number == self._cursor))
         if folded:
             lines.append(
-                self._finish(Text.assemble(("✓", "green"), f" {folded}   ", ("z", "bold cyan"), " lists them"))
+                self._finish(
+                    Text.assemble(("✓", "green"), f" {folded}   ", (own_key("z", HERE), "bold cyan"), " lists them")
+                )
             )
         lines += [self._finish(Text())] * (height - below - len(lines))
         if below:
-            lines.append(self._finish(Text("─" * width, "dim")))
+            lines.append(self._finish(Text("─" * (width - 1), "dim")))
             lines += [self._finish(line) for line in told[: below - 1]]
         return lines[:height]
 
@@ -212,7 +217,7 @@ def _explanation(row: FindingRow) -> list[Text]:
         numbers = ", ".join(f"{number + 1:,}" for number in row.examples[:SHOWN])
         more = " …" if row.count > SHOWN else ""
         lines.append(Text(f"Pairs {numbers}{more}", "cyan"))
-        lines.append(Text.assemble(("enter", "bold cyan"), " shows them   ", f"then {safe(row.act, 200)}"))
+        lines.append(Text.assemble((own_key("enter", HERE), "bold cyan"), " shows them; then: ", safe(row.act, 200)))
     elif row.count is None:
-        lines.append(Text("Not counted: the lines at the top say why. A audits again.", "italic"))
+        lines.append(Text(follow("Not counted: the lines at the top say why. A audits again.", HERE), "italic"))
     return lines
