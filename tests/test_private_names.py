@@ -129,13 +129,18 @@ def of_textual(cls: type) -> set[str]:
     return {name for base in bases for name in own(base)}
 
 
-def used_by(cls: type) -> Iterator[str]:
+OWN = ("self", "super()", "cls")
+
+
+@cache
+def used_by(cls: type) -> frozenset[str]:
     """Private names of Textual that a class reads, sets or overrides on itself."""
     theirs = of_textual(cls)
-    yield from theirs & own(cls)
+    found = theirs & own(cls)
     for node in ast.walk(body_of(cls)):
-        if isinstance(node, ast.Attribute) and ast.unparse(node.value) in ("self", "super()", "cls"):
-            yield from {node.attr} & theirs
+        if isinstance(node, ast.Attribute) and node.attr in theirs and ast.unparse(node.value) in OWN:
+            found.add(node.attr)
+    return frozenset(found)
 
 
 def of_others(module: ModuleType, tree: ast.AST) -> Iterator[str]:
@@ -144,7 +149,7 @@ def of_others(module: ModuleType, tree: ast.AST) -> Iterator[str]:
         match node:
             case ast.Attribute(value=ast.Name(id=name)) if isinstance(getattr(module, name, None), ModuleType):
                 continue  # `os._exit`
-            case ast.Attribute() if ast.unparse(node.value) not in ("self", "super()", "cls"):
+            case ast.Attribute() if is_private(node.attr) and ast.unparse(node.value) not in OWN:
                 name = node.attr
             case ast.Call(
                 func=ast.Name(id="getattr" | "setattr" | "hasattr" | "delattr"), args=[_, ast.Constant(), *_]

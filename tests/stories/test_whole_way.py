@@ -22,10 +22,15 @@ Wait = Callable[..., Awaitable[None]]
 
 
 @pytest.fixture
-def demo(own_machine: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+def demo(own_machine: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Project:
+    """The demo; except for screenshots, with a third of its steps: `test_dpo.py` trains it to the end."""
     # Screenshots must not show paths of the machine they were taken on.
     monkeypatch.setattr(recipe_facts, "SCRIPTS", Path("smoltui/scripts"))
-    return create_project(own_machine / "smoltui-demo", "demo")
+    project = create_project(own_machine / "smoltui-demo", "demo")
+    if not request.config.getoption("--screenshots"):
+        with project.recipe_path.open("a") as file:
+            file.write("max_steps: 16\n")
+    return project
 
 
 @needs_training

@@ -159,7 +159,7 @@ ROOMS: dict[str, tuple[tuple[str, str], ...]] = {
         ("v", "TrainerPane"),
     ),
     "2, unknown columns": (("", "MappingForm"),),
-    "3": (("", "FieldList CheckList"),),
+    "3": (("", "FieldList CheckList"), ("i", "FileArea")),
     "4": (("", "RunList LogTail MetricChart"), ("v", "LogView"), ("v", "JsonTree"), ("v", "StatsPanel"), ("v", "")),
     "5": (("", "AnswerSheet"), ("B", "BenchmarkList")),
     "5, measured": (("", "AnswerSheet"), ("m", "GroupList HeldOutFigures"), ("tab", ""), ("enter", "PairValueList")),
@@ -193,8 +193,11 @@ async def test_every_widget_of_ours_behind_a_broken_first_wall(
         for key, names in ROOMS[room]:
             if key:
                 await pilot.press(key)
-            wanted = ALWAYS | set(names.split())
-            await wait_until(lambda wanted=wanted: wanted <= drawn(app))
+            wanted = set(names.split())
+            # The editor of a file covers the room.
+            await wait_until(
+                lambda wanted=wanted: wanted <= drawn(app) and ("FileArea" in wanted or drawn(app) >= ALWAYS)
+            )
             for text in ["".join(PAYLOADS.values())] if key else PAYLOADS.values():
                 injected.append(text)
                 app.screen.refresh(layout=True)
