@@ -149,6 +149,7 @@ def test_layers_hold_packages_by_subject() -> None:
 
 OWN_TESTS: Mapping[str, str] = {
     "backends/runs/test_known_failures.py": "recipes that fail or are ruined, known to two commands alike",
+    "backends/slurm/test_real_training.py": "the real trainer on two nodes, which takes a minute and a half",
     "backends/data_files/test_limits.py": "what every reader refuses, the same cases for each format",
 }
 """Tests below tests/core and tests/backends that are not named for one module → why."""

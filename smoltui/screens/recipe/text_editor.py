@@ -101,6 +101,7 @@ class TextEditor(Modal[None]):
         super().__init__()
         self._project, self._file, self._line, self._target = project, file, line, target
         self._around_of, self._turn = around_of, turn
+        self._area = FileArea(file.text)
         self._looked = Looked("", "Checks")
         self._around = Surroundings(Settings())
         self._usable: Sheet | None = None
@@ -115,7 +116,7 @@ class TextEditor(Modal[None]):
     def compose(self) -> ComposeResult:
         yield Static(id="text-title", markup=False)
         with Container(id="text-body"):
-            yield FileArea(self._file.text)
+            yield self._area
             with Vertical(id="text-beside"):
                 yield Static(id="text-about", markup=False)
                 yield Static(id="text-head", markup=False)
@@ -138,10 +139,6 @@ class TextEditor(Modal[None]):
         self.set_class(event.size.width < WIDE, "narrow")
         self.set_class(event.size.height < 18 and event.size.width < WIDE, "low")
         self._draw_totals()
-
-    @property
-    def _area(self) -> FileArea:
-        return self.query_one(FileArea)
 
     @property
     def _is_changed(self) -> bool:
@@ -205,7 +202,7 @@ class TextEditor(Modal[None]):
             text.append("  ● not saved", "yellow")
         if self._outside:
             text.append("  ! changed by another program meanwhile; ctrl+s asks", "bold yellow")
-        self.query_one("#text-title", Static).update(text, layout=False)
+        self._put("#text-title", text)
 
     def _draw_about(self) -> None:
         sheet, area = self._usable, self._area
@@ -213,7 +210,7 @@ class TextEditor(Modal[None]):
         text = Text("The cursor is on no key", "dim")
         if key and sheet is not None:
             text = sheet.about(key, sheet.values, self._around)
-        self.query_one("#text-about", Static).update(text, layout=False)
+        self._put("#text-about", text)
 
     def _draw_checks(self) -> None:
         looked = self._looked
@@ -222,15 +219,21 @@ class TextEditor(Modal[None]):
             head.append("  ✓ ", "green").append("nothing blocks this run", "not bold")
         if looked.items:
             head.append(f"  {counted(list(looked.items))}", "not bold")
-        self.query_one("#text-head", Static).update(head, layout=False)
-        self.query_one(CheckList).show(looked.items)
+        self._put("#text-head", head)
+        for checks in self.query(CheckList):
+            checks.show(looked.items)
         self._area.mark(looked.lines or {})
         self._draw_totals()
         self._draw_about()
 
     def _draw_totals(self) -> None:
         totals = self._looked.totals
-        self.query_one("#text-totals", Static).update("" if totals is None else totals)
+        self._put("#text-totals", Text() if totals is None else totals, layout=True)
+
+    def _put(self, selector: str, text: Text, *, layout: bool = False) -> None:
+        """Shows a text, where the widget is still there: a key may have closed the editor during a check."""
+        for static in self.query(selector).results(Static):
+            static.update(text, layout=layout)
 
     # -- changes by other programs
 
@@ -254,6 +257,8 @@ class TextEditor(Modal[None]):
             file = await in_thread(partial(read_text, self._project, self._file.name))
         except SmoltuiError as error:
             self._say(error)
+            return
+        if not self.is_attached:
             return
         if is_editable(file.text):
             at = self._area.cursor_location
