@@ -25,7 +25,7 @@ SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--screenshots", action="store_true", help="regenerate the screenshots as SVG and PNG")
     parser.addoption("--theme", choices=("dark", "light"), default="dark", help="the theme of the screenshots")
-    parser.addoption("--walk", default="200", help="keys of the walk on which two drivers are compared")
+    parser.addoption("--walk", default="120", help="keys of the walk on which two drivers are compared")
 
 
 NEEDS_TRAIN = {

@@ -11,8 +11,7 @@ import inspect
 import pkgutil
 import re
 import sys
-import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -77,10 +76,25 @@ def defined(cls: ast.ClassDef) -> set[str]:
     return set(filter(is_private, found))
 
 
+@cache
+def bodies(path: str) -> Mapping[str, ast.ClassDef]:
+    """The classes of a file by their qualified names."""
+
+    def below(node: ast.AST, prefix: str) -> Iterator[tuple[str, ast.ClassDef]]:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.ClassDef):
+                yield f"{prefix}{child.name}", child
+                yield from below(child, f"{prefix}{child.name}.")
+            elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+                yield from below(child, f"{prefix}{child.name}.<locals>.")
+            else:
+                yield from below(child, prefix)
+
+    return dict(below(ast.parse(Path(path).read_text(encoding="utf-8")), ""))
+
+
 def body_of(cls: type) -> ast.ClassDef:
-    body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
-    assert isinstance(body, ast.ClassDef)
-    return body
+    return bodies(inspect.getfile(cls))[cls.__qualname__]
 
 
 @cache

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from smoltui.app import SmoltuiApp
+from smoltui.backends import services
 from smoltui.backends.local.engine import LocalEngine
+from smoltui.backends.local.place import HERE
 from smoltui.backends.pairs.export import read_export
 from smoltui.backends.project.new_project import create_project
 from smoltui.backends.project.project import Project
@@ -20,7 +22,7 @@ from smoltui.cli.main import run
 from smoltui.screens.pairs import room as room  # the guard measures keys, not the import
 from tests.conftest import seen
 from tests.marks import needs_training
-from tests.paths import DEMO
+from tests.paths import DEMO, FAKE_TRAINING
 
 Wait = Callable[..., Awaitable[None]]
 ROWS = 24
@@ -129,8 +131,15 @@ def check_record(home: Path, pairs_hash: str | None, excluded: Sequence[int]) ->
 
 
 @needs_training
-def test_with_commands(project: Project, own_machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The same: what cannot be told is named with its option, then saved, audited, excluded, trained and inspected."""
+def test_with_commands(
+    project: Project, own_machine: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same: what cannot be told is named with its option, then saved, audited, excluded, trained and inspected.
+
+    The training is played: what counts here is what was exported for it.
+    """
+    others = [entry for entry in services.ENGINES if entry[0] is not HERE]
+    monkeypatch.setattr(services, "ENGINES", [(HERE, lambda: LocalEngine(FAKE_TRAINING)), *others])
 
     def said(*arguments: object) -> Any:
         code = run([*map(str, arguments), "--json"])
