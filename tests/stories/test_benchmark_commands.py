@@ -230,6 +230,7 @@ def test_the_table_of_tasks(capsys: Output) -> None:
     assert code == 0 and {task["harness"] for task in report["tasks"]} == {"lm_eval"}
 
 
+@pytest.mark.slow
 async def test_it_follows_a_training(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """The steps are the commands that a person would type."""
     for step, command in (("measure", "evaluate"), ("benchmark", "benchmark")):

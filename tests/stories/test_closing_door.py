@@ -117,6 +117,7 @@ async def test_a_job_that_ended_while_the_app_was_closed(hub: LocalHub, project:
         await wait_until(lambda: "ada/aligned" in seen(app, "#eval-head") and "Press a to compare" in words(app))
 
 
+@pytest.mark.slow
 async def test_any_model_of_the_hub(hub: LocalHub, project: Project, wait_until: Wait) -> None:
     """Nothing was trained here: I choose a repository of mine, and measure it. Tomorrow it is still there."""
     hub.repos.add("model", "ada/other", MODEL)

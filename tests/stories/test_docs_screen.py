@@ -53,6 +53,7 @@ async def test_from_the_help_to_a_topic_and_back(app: SmoltuiApp, loop_guard: li
         await wait_until(lambda: not isinstance(app.screen, Documentation) and "1 Device" in seen(app))
 
 
+@pytest.mark.slow
 async def test_the_palette_opens_a_topic(app: SmoltuiApp, wait_until: Wait) -> None:
     """Each topic is a command; escape returns to the room, and not to a list I never saw."""
     async with app.run_test(size=(120, 40)) as pilot:

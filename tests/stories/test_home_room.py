@@ -83,6 +83,7 @@ async def test_what_follows_a_trained_model(tmp_path: Path, wait_until: Wait) ->
         await wait_until(lambda: "Next: press a to compare" in seen(app))
 
 
+@pytest.mark.slow
 async def test_from_an_empty_folder_to_the_demo_and_back(tmp_path: Path, wait_until: Wait) -> None:
     """Nothing here: d makes the demo and opens it, and p leads back to a project that I had open before."""
     mine = make_project(tmp_path / "mine")
@@ -103,6 +104,7 @@ async def test_from_an_empty_folder_to_the_demo_and_back(tmp_path: Path, wait_un
         assert [one.folder.name for one in recent_projects()] == ["mine", "smoltui-demo"]
 
 
+@pytest.mark.slow
 async def test_opening_what_i_type(tmp_path: Path, wait_until: Wait) -> None:
     """o takes a file or a folder; for a name with a typo, it says which one is near."""
     (tmp_path / "here").mkdir()
@@ -119,6 +121,7 @@ async def test_opening_what_i_type(tmp_path: Path, wait_until: Wait) -> None:
         await wait_until(lambda: "other" in seen(app, "#room-bar") and "Recipe    model" in seen(app))
 
 
+@pytest.mark.slow
 async def test_making_an_opened_set_the_recipes(tmp_path: Path, wait_until: Wait) -> None:
     """U in Pairs: the recipe names the set that I opened, a share is held out, and u takes both back."""
     project = make_project(tmp_path / "project")

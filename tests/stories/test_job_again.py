@@ -54,6 +54,7 @@ def trains(job: Job, first: int, last: int) -> None:
         )
 
 
+@pytest.mark.slow
 async def test_from_a_placeholder_to_a_longer_limit_and_on_after_a_timeout(
     server: LocalHub, tmp_path: Path, wait_until: Wait
 ) -> None:

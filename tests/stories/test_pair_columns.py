@@ -151,6 +151,7 @@ async def test_a_long_word_begins_beside_its_name(tmp_path: Path, wait_until: Wa
         await wait_until(lambda: "gone: –" in seen(app, "PairView"))
 
 
+@pytest.mark.slow
 async def test_columns_of_another_set_are_not_remembered(tmp_path: Path, wait_until: WaitUntil) -> None:
     """Nor are our own columns shown, which are no part of the rows."""
     app = opened(tmp_path, rows())
@@ -191,6 +192,7 @@ async def test_i_count_the_values_and_list_the_pairs_of_one(
         await wait_until(lambda: "question 0" in seen(app, "PairView"))
 
 
+@pytest.mark.slow
 async def test_values_of_matches_and_their_order(tmp_path: Path, wait_until: WaitUntil) -> None:
     """After a search only its matches are counted, and a value lists a part of them."""
     app = opened(tmp_path, rows())

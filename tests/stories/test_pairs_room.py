@@ -72,6 +72,7 @@ def app(tmp_path: Path) -> SmoltuiApp:
     return SmoltuiApp(Project(tmp_path), Services(), opening="pairs")
 
 
+@pytest.mark.slow
 async def test_i_read_pair_by_pair(app: SmoltuiApp, wait_until: WaitUntil, loop_guard: object) -> None:
     """Open the room, see prompt, chosen and rejected by role, go on, go back, to the end, to a number."""
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
@@ -115,6 +116,7 @@ async def test_the_words_that_differ_stand_out(app: SmoltuiApp, wait_until: Wait
         assert lined["A cloud"] is None and lined["the ground."] is None
 
 
+@pytest.mark.slow
 async def test_the_other_pairs_are_listed(tmp_path: Path, wait_until: WaitUntil) -> None:
     """Below a short pair, beside it on a wide screen; a click goes to another. A long pair has all the room."""
     rows = [{"prompt": f"question {number}", "chosen": "a", "rejected": "b"} for number in range(40)]
@@ -160,6 +162,7 @@ async def test_hostile_text_is_only_text(app: SmoltuiApp, wait_until: WaitUntil)
         assert "\x1b" not in seen(app) and "\u202e" not in seen(app)
 
 
+@pytest.mark.slow
 async def test_i_search(app: SmoltuiApp, wait_until: WaitUntil) -> None:
     """/ finds, n and N go on and around, the hits are counted, escape ends it."""
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
@@ -178,6 +181,7 @@ async def test_i_search(app: SmoltuiApp, wait_until: WaitUntil) -> None:
         await wait_until(lambda: "zebra" not in seen(app, "#pairs-status"))
 
 
+@pytest.mark.slow
 async def test_the_keys_follow_the_view(app: SmoltuiApp, wait_until: WaitUntil) -> None:
     """Bar and help list the keys of what I look at; while I am asked, and after a click beside the question."""
     async with app.run_test(size=(120, 40)) as pilot:
@@ -227,6 +231,7 @@ async def test_long_texts_scroll(app: SmoltuiApp, wait_until: WaitUntil, tmp_pat
         await wait_until(lambda: "▌ line 0 " not in seen(app) and "begin" not in seen(app))
 
 
+@pytest.mark.slow
 async def test_a_long_pair_is_read_before_it_is_counted(
     app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -371,6 +376,7 @@ async def test_the_other_split(app: SmoltuiApp, wait_until: WaitUntil) -> None:
         await wait_until(lambda: "pair 1 of 5" in seen(app))
 
 
+@pytest.mark.slow
 async def test_i_open_another_file(app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path) -> None:
     """o opens it; a name that leads nowhere, or no pairs, is said, and what I was reading stays."""
     write(tmp_path / "more.jsonl", [{"prompt": "p", "chosen": "[b]c", "rejected": "r"}])
@@ -402,6 +408,7 @@ async def test_every_shown_key_fits(app: SmoltuiApp, wait_until: WaitUntil) -> N
         assert "→ Next" in seen(app) and "t Train  q Quit" in seen(app)
 
 
+@pytest.mark.slow
 async def test_the_audit(app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path) -> None:
     """a looks at the whole set; enter leads from a finding to its pairs, E saves the report, esc goes back."""
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
@@ -447,6 +454,7 @@ async def test_what_takes_long_shows_its_progress(
     assert left == [True]
 
 
+@pytest.mark.slow
 async def test_i_decide_about_pairs(app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path) -> None:
     """x, X, p and e are lines in curation.jsonl, seen again when I come back; u takes back the last one."""
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
@@ -470,6 +478,7 @@ async def test_i_decide_about_pairs(app: SmoltuiApp, wait_until: WaitUntil, tmp_
         await wait_until(lambda: "swapped: chosen and rejected exchanged" in seen(again))
 
 
+@pytest.mark.slow
 async def test_i_decide_about_all_that_were_found(app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path) -> None:
     """b asks what to do with all hits, says the count, and u undoes all of it."""
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
@@ -509,6 +518,7 @@ async def test_another_app_on_the_same_project(app: SmoltuiApp, wait_until: Wait
     assert len((tmp_path / "curation.jsonl").read_text().splitlines()) == 3
 
 
+@pytest.mark.slow
 async def test_the_list(app: SmoltuiApp, wait_until: WaitUntil) -> None:
     """v lists the pairs under their lengths; s sorts, enter opens, and the cursor is where I was."""
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
@@ -537,6 +547,7 @@ async def test_i_go_to_flagged_pairs(app: SmoltuiApp, wait_until: WaitUntil) -> 
         await wait_until(lambda: "pair 5 of 5" in seen(app))
 
 
+@pytest.mark.slow
 async def test_i_hold_out_and_export(app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path) -> None:
     """H carves by prompt, E writes what training uses; a second export asks before it replaces the first."""
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
@@ -568,6 +579,7 @@ async def test_a_set_of_no_known_shape(app: SmoltuiApp, wait_until: WaitUntil, t
         assert text.startswith("# mine") and 'prompt = "ask"' in text
 
 
+@pytest.mark.slow
 async def test_columns_of_another_set_are_not_the_projects(
     app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path
 ) -> None:
@@ -625,6 +637,7 @@ async def test_a_full_disk_while_deciding(
         await wait_until(lambda: "excluded · pinned" in seen(app, "PairView"))
 
 
+@pytest.mark.slow
 async def test_another_program_keeps_the_decisions_locked(
     app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path, loop_guard: object
 ) -> None:
@@ -729,6 +742,7 @@ async def test_i_copy_a_pair(app: SmoltuiApp, wait_until: WaitUntil) -> None:
         assert app.clipboard == "A cloud at the ground."
 
 
+@pytest.mark.slow
 async def test_a_project_without_pairs(tmp_path: Path, wait_until: WaitUntil) -> None:
     """No recipe, a recipe without pairs, pairs that are not there: each is one sentence, and o still opens."""
     for recipe, words in (
@@ -751,6 +765,7 @@ async def test_a_project_without_pairs(tmp_path: Path, wait_until: WaitUntil) ->
             (tmp_path / "late.jsonl").unlink()
 
 
+@pytest.mark.slow
 async def test_the_room_follows_the_recipe(app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path) -> None:
     """I change the pairs or the recipe, come back, and see the present; when nothing changed I am where I was."""
     async with app.run_test(size=(120, 40), notifications=True) as pilot:

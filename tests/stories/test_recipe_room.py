@@ -71,6 +71,7 @@ async def test_i_see_what_will_run_and_what_is_wrong(project: Project, wait_unti
         assert "above 0" in about and "default: 0.1" in about and "Source: TRL 1.16 DPOConfig; DPO paper" in about
 
 
+@pytest.mark.slow
 async def test_i_fix_the_name_while_it_is_checked(project: Project, wait_until: Wait, loop_guard: list[str]) -> None:
     """A wrong name is reported as I type. The right one is saved, the check turns green, and my comments stay."""
     before = project.recipe_path.read_text(encoding="utf-8")
@@ -88,6 +89,7 @@ async def test_i_fix_the_name_while_it_is_checked(project: Project, wait_until: 
     assert after == before.replace("<you>/smollm3-dpo-aligned", "me/aligned")
 
 
+@pytest.mark.slow
 async def test_sums_follow_what_i_type(project: Project, wait_until: Wait) -> None:
     """Epochs and steps change with every digit, before anything is saved; escape changes nothing."""
     app = opened(project)
@@ -100,6 +102,7 @@ async def test_sums_follow_what_i_type(project: Project, wait_until: Wait) -> No
     assert values(project)["max_steps"] == 1000
 
 
+@pytest.mark.slow
 async def test_space_switches_and_d_goes_back(project: Project, wait_until: Wait, loop_guard: list[str]) -> None:
     """Booleans and choices need no typing; d removes the line, so that TRL's default applies."""
     app = opened(project)
@@ -116,6 +119,7 @@ async def test_space_switches_and_d_goes_back(project: Project, wait_until: Wait
         await wait_until(lambda: values(project)["lr_scheduler_type"] == "cosine_with_restarts")
 
 
+@pytest.mark.slow
 async def test_somebody_edits_the_file_meanwhile(project: Project, wait_until: Wait) -> None:
     """Another program changes the recipe: the room says so, shows the change, and does not overwrite it."""
     app = opened(project)
@@ -185,6 +189,7 @@ async def test_an_unknown_key_is_shown_with_what_replaced_it(project: Project, w
         await wait_until(lambda: "max_prompt_length" not in seen(app, "#below"))
 
 
+@pytest.mark.slow
 async def test_i_find_a_field_that_is_not_in_the_form(project: Project, wait_until: Wait) -> None:
     """Words of its help find it, while I type; it is added to the file, and so is what a typed value changes."""
     app = opened(project)
@@ -216,6 +221,7 @@ def test_all_devices_of_the_settings_count() -> None:
     assert effects(values, {**values, "seed": 1}, around, Target.JOB) == "no change in memory, time, cost or steps"
 
 
+@pytest.mark.slow
 async def test_i_take_over_what_a_preset_has(project: Project, wait_until: Wait) -> None:
     """V compares with a preset or a script of mine; A takes over all values but folders; E exports a script."""
     app = opened(project)
@@ -288,6 +294,7 @@ async def test_every_shown_key_fits(project: Project, wait_until: Wait) -> None:
         assert "enter Edit" in seen(app) and "t Train  q Quit" in seen(app)
 
 
+@pytest.mark.slow
 async def test_steps_of_local_pairs_are_counted(tmp_path: Path, wait_until: Wait) -> None:
     """My pairs are in a file: the room counts them, and shows the number of steps and the unit of each value."""
     (tmp_path / "pairs.jsonl").write_text('{"prompt": "p", "chosen": "c", "rejected": "r"}\n' * 30)
@@ -426,6 +433,7 @@ async def test_the_settings_are_fields_too(project: Project, wait_until: Wait, s
         await wait_until(lambda: "64 pairs per step" in seen(app, "#totals"))
 
 
+@pytest.mark.slow
 async def test_i_see_what_differs_from_the_preset_and_put_it_back(project: Project, wait_until: Wait) -> None:
     """A sign each for TRL's default and for the preset that the project was made from; `D` puts one or all back."""
     before = project.recipe_path.read_bytes()

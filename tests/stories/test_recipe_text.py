@@ -23,6 +23,7 @@ def project(tmp_path: Path) -> Project:
     return create_project(tmp_path / "mine", "course-jobs")
 
 
+@pytest.mark.slow
 async def test_i_edit_the_file_as_text(project: Project, wait_until: Wait, loop_guard: list[str]) -> None:
     """What I type is checked, esc asks before it is lost, and what another program wrote meanwhile can be kept."""
     before = project.recipe_path.read_bytes()

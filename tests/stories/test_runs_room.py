@@ -48,6 +48,7 @@ async def test_i_watch_a_run_learn(
         assert "loss 0.580" in seen(app, "#chart-0")
 
 
+@pytest.mark.slow
 async def test_i_read_its_log(app: SmoltuiApp, engine: LocalEngine, tmp_path: Path, wait_until: Wait) -> None:
     """I read its output with l; colors of a library are colors, not codes."""
     await ended(engine, await engine.submit(spec(tmp_path)))

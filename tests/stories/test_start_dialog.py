@@ -91,6 +91,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub, "flavors", flavors)
 
 
+@pytest.mark.slow
 async def test_what_is_trained_on_is_not_what_i_look_at(own_machine: Path, wait_until: Wait) -> None:
     """Another set is open in Pairs: the dialog says that the recipe's pairs are trained on all the same."""
     project = create_project(own_machine / "demo", "demo")
@@ -263,6 +264,7 @@ async def test_a_token_in_the_settings_is_a_stop(app: SmoltuiApp, wait_until: Wa
         assert "✗" not in seen(app, "#start-text")
 
 
+@pytest.mark.slow
 async def test_checks_that_end_while_the_dialog_closes(
     app: SmoltuiApp, monkeypatch: pytest.MonkeyPatch, wait_until: Wait
 ) -> None:

@@ -70,6 +70,7 @@ def test_the_app_asks_for_it_and_a_variable_keeps_the_stock_one(monkeypatch: pyt
     assert SmoltuiApp.get_driver_class(app) is HeadlessDriver
 
 
+@pytest.mark.slow
 async def test_over_ssh_no_cursor_blinks(
     monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -283,6 +283,7 @@ print(next(int(line.split()[1]) >> 10 for line in open("/proc/self/status") if l
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="tells the memory of a process")
 def test_memory_stays_small(tmp_path: Path) -> None:
     """Each of these would take gigabytes; all of them together leave the process under 400 MB."""

@@ -118,6 +118,7 @@ ODD: tuple[Any, ...] = (
 )
 
 
+@pytest.mark.slow
 def test_every_hostile_value_is_found_again(tmp_path: Path) -> None:
     """One column holds all of them; the condition of each value finds exactly its pairs."""
     rows = [pair(n, odd=value, **{'we"ird': n % 2}) for n, value in enumerate((*ODD, None, *ODD))]

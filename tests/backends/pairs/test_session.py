@@ -329,6 +329,7 @@ class TestTheWholeSet:
             await anext(steps)
         assert session.report is None
 
+    @pytest.mark.slow
     async def test_tokens(self, tmp_path: Path) -> None:
         """Counted by the recipe's tokenizer; then lengths, sorting and conditions know them."""
         write(tmp_path)

@@ -186,6 +186,7 @@ def test_the_interval_of_a_mean_is_over_prompts() -> None:
     assert bootstrap(values, [str(number // 5) for number in range(len(values))]) == together
 
 
+@pytest.mark.slow
 def test_the_interval_covers_the_mean_that_it_is_of() -> None:
     """Of 200 samples of 40 prompts with mean 0, nine in ten intervals or more contain it."""
     rng = random.Random(2)

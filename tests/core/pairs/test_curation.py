@@ -139,6 +139,7 @@ def test_no_bytes_break_the_reader(data: bytes) -> None:
     assert state.swapped == {ONE}
 
 
+@pytest.mark.slow
 def test_many_decisions_cost_as_much_each_as_few() -> None:
     """Eight times the lines take about eight times as long to load, and a copy takes a fraction of that."""
 

@@ -36,6 +36,7 @@ def test_columns_are_those_of_the_rows(found: list[Any], start: int) -> None:
     assert all(len(values) == len(found) for values in columns.values())
 
 
+@pytest.mark.slow
 @given(ODD, ODD, ODD)
 @settings(max_examples=1000)
 def test_unremarkable_texts_have_nothing_odd(prompt: str, chosen: str, rejected: str) -> None:
