@@ -18,6 +18,7 @@ from typing import Any
 
 from smoltui.backends.project.project import Project
 from smoltui.backends.system import locks
+from smoltui.backends.system.paths import hub_cache
 from smoltui.backends.system.small_file import read_small
 from smoltui.core.foreign import foreign_json
 from smoltui.core.machine.model_shape import ModelShape, probed_shape, shape_of
@@ -115,10 +116,7 @@ def write(path: Path, data: Mapping[str, Any]) -> None:
 
 def _snapshot(repo: str, revision: str) -> Path | None:
     """The files of a revision in the Hub's cache (`backends/hub/cache.py`, without importing huggingface_hub)."""
-    home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "huggingface"
-    home = Path(os.environ.get("HF_HOME") or home).expanduser()
-    cache = Path(os.environ.get("HF_HUB_CACHE") or home / "hub").expanduser()
-    place = cache / f"models--{repo.replace('/', '--')}"
+    place = hub_cache() / f"models--{repo.replace('/', '--')}"
     if not COMMIT.fullmatch(revision):
         try:
             revision = (place / "refs" / revision).read_text(encoding="ascii").strip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from smoltui.core.actions.action import Action
@@ -118,7 +119,7 @@ EXCEPTIONS: Mapping[str, str] = {
 
 def is_letter(key: str) -> bool:
     """Whether a key is a character or two that are typed, not a named key such as `enter` or one with ctrl."""
-    return key in LETTERS or (len(key) <= 2 and key not in ("f1", "f8", "up"))
+    return key in LETTERS or (len(key) <= 2 and key != "up" and not re.fullmatch(r"f\d", key))
 
 
 def wrong_letters(action: Action) -> list[str]:

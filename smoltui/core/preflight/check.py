@@ -23,7 +23,7 @@ class Check:
     """A stop that rests on an estimate, which a person may override; a fact can't be overridden."""
 
     def as_json(self) -> dict[str, str]:
-        """For `--json`, where `next_step` keeps its first name so that scripts that read it keep working."""
+        """For `--json`, where `next_step` is called `fix`."""
         return {"name": self.name, "level": self.level.value, "sentence": self.sentence, "fix": self.next_step}
 
 

@@ -46,8 +46,8 @@ def differences(here: Mapping[str, Any], there: Mapping[str, Any]) -> list[Diffe
     """Keys whose values differ, in the order of the form; a line with TRL's default is none."""
     order = [field.key for field in all_fields()]
     keys = dict.fromkeys([*order, *here, *there])
-    made = (Difference(key, here.get(key, ABSENT), there.get(key, ABSENT)) for key in keys)
-    return [one for one in made if not _alike(_applies(one.key, one.here), _applies(one.key, one.there))]
+    differ = differing(here, there)
+    return [Difference(key, here.get(key, ABSENT), there.get(key, ABSENT)) for key in keys if key in differ]
 
 
 def differing(here: Mapping[str, Any], there: Mapping[str, Any]) -> frozenset[str]:

@@ -48,7 +48,7 @@ class Finding:
     """What enter does about it; None if nothing helps."""
 
     def as_json(self) -> dict[str, str]:
-        """For `--json`, where `next_step` keeps its first name so that scripts that read it keep working."""
+        """For `--json`, where `next_step` is called `fix`."""
         return {"key": self.key, "level": self.level.value, "sentence": self.sentence, "fix": self.next_step}
 
 
