@@ -63,8 +63,8 @@ class _Device:
     def hardware(self, devices: int, *, use_cpu: bool) -> Hardware | None:
         """What the speed of a run depends on; None if unknown."""
         if self.name is not None and not use_cpu:
-            return Hardware(f"{devices} × {self.name}" if devices > 1 else self.name, self.name, devices=devices)
-        return Hardware(f"CPU, {self.cores} cores", cores=self.cores) if self.cores else None
+            return Hardware.gpus(self.name, devices)
+        return Hardware.processor(self.cores) if self.cores else None
 
 
 async def gather(plan: Plan, engine: Engine, *, alone: bool = False) -> Facts:

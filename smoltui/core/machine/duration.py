@@ -49,6 +49,16 @@ class Hardware:
     """Of the processor; 0 if unknown."""
     devices: int = 1
 
+    @classmethod
+    def gpus(cls, accelerator: str, count: int) -> Hardware:
+        """So many accelerators of one kind."""
+        return cls(f"{count} × {accelerator}" if count > 1 else accelerator, accelerator, devices=count)
+
+    @classmethod
+    def processor(cls, cores: int) -> Hardware:
+        """The cores of one machine."""
+        return cls(f"CPU, {cores} cores", cores=cores)
+
     @property
     def flops(self) -> tuple[float, float, float] | None:
         """FLOP/s of all devices: the least, the usual, the most; None if unknown."""

@@ -128,9 +128,7 @@ def hardware_of(flavor: Flavor) -> Hardware | None:
     """What the speed of a run on this flavor depends on; None without an accelerator, whose cores are not counted."""
     if not flavor.count or not flavor.accelerator:
         return None
-    several = flavor.count > 1  # called as the start of a run calls it, so that earlier runs are found
-    name = f"{flavor.count} × {flavor.accelerator}" if several else flavor.accelerator
-    return Hardware(name, flavor.accelerator, devices=flavor.count)
+    return Hardware.gpus(flavor.accelerator, flavor.count)
 
 
 def _took(

@@ -13,7 +13,7 @@ from smoltui.core.recipe import Summary, summarise
 from smoltui.core.runs.cost import usd_span, worst_cost
 from smoltui.core.runs.place import Target
 from smoltui.core.slurm.submission import gpu_hours, processes_per_node
-from smoltui.screens.recipe.surroundings import SLURM, Surroundings, pairs_measured, pairs_named
+from smoltui.screens.recipe.surroundings import Surroundings, pairs_measured, pairs_named
 
 ACCELERATORS: Mapping[str, str] = {"a100": "A100", "h200": "H200", "l40s": "L40S", "l4": "L4", "a10g": "A10G"}
 """Beginning of a flavor's name → accelerator of which the speed is known."""
@@ -70,14 +70,14 @@ def where_of(values: Mapping[str, object], around: Surroundings, target: Target)
     if target is Target.JOB:
         accelerator, count = of_flavor(settings.jobs.flavor)
         return Where(_gpus(accelerator, count), settings.jobs.processes or count, settings.jobs.strategy, True)
-    if around.place == SLURM:
+    if around.on_cluster:
         slurm = settings.slurm
         devices = slurm.nodes * processes_per_node(slurm)
         return Where(_gpus(slurm.gpu_type or None, devices), devices, slurm.strategy, bool(slurm.gpus))
     devices, strategy = settings.local.processes, settings.local.strategy
     if around.accelerator and not values.get("use_cpu"):
         return Where(_gpus(around.accelerator, devices), devices, strategy, around.cuda)
-    hardware = Hardware(f"CPU, {around.cores} cores", cores=around.cores) if around.cores else None
+    hardware = Hardware.processor(around.cores) if around.cores else None
     return Where(hardware, devices, strategy, around.cuda)
 
 
@@ -96,10 +96,7 @@ def sizes_for(values: Mapping[str, object], around: Surroundings) -> PairSizes |
 
 
 def _gpus(accelerator: str | None, count: int) -> Hardware | None:
-    """Called as the start of a run calls it, so that earlier runs are found."""
-    if accelerator is None:
-        return None
-    return Hardware(f"{count} × {accelerator}" if count > 1 else accelerator, accelerator, devices=count)
+    return None if accelerator is None else Hardware.gpus(accelerator, count)
 
 
 def _usd(time: Duration | None, around: Surroundings, target: Target) -> tuple[float, float] | None:
@@ -111,7 +108,7 @@ def _usd(time: Duration | None, around: Surroundings, target: Target) -> tuple[f
 
 
 def _hours(time: Duration | None, around: Surroundings, target: Target) -> tuple[float, float] | None:
-    if time is None or target is Target.JOB or around.place != SLURM:
+    if time is None or target is Target.JOB or not around.on_cluster:
         return None
     return gpu_hours(around.settings.slurm, time.low), gpu_hours(around.settings.slurm, time.high)
 

@@ -109,8 +109,8 @@ class RecipeReading(RecipeLooking):
         recipe = load_recipe(project.recipe_path)
         settings = project.settings()
         around = replace(self._around, settings=settings, preset=_preset(settings.preset))
-        if not around.place:
-            around = replace(around, place=place_of_setting(settings.on).name)
+        if around.place is None:
+            around = replace(around, place=place_of_setting(settings.on))
         return RecipeSheet(recipe), self._commands(around, recipe.values)
 
     def _around_with(self, sheet: Sheet) -> Surroundings:

@@ -18,7 +18,7 @@ from smoltui.screens.recipe.effects import effects
 from smoltui.screens.recipe.field_list import Row
 from smoltui.screens.recipe.recipe_text import about, marks_in_words, rows, sums, sums_in_brief
 from smoltui.screens.recipe.sheet import Put, Reset, Sheet
-from smoltui.screens.recipe.surroundings import SLURM, Surroundings
+from smoltui.screens.recipe.surroundings import Surroundings
 from smoltui.screens.undoing import in_words
 from smoltui.widgets.check_list import Item
 
@@ -65,7 +65,7 @@ class RecipeSheet(Sheet):
         return found
 
     def checks(self, values: Mapping[str, object], around: Surroundings, target: Target) -> tuple[str, list[Item]]:
-        on_cluster = around.place == SLURM and target is not Target.JOB
+        on_cluster = around.on_cluster and target is not Target.JOB
         found = check(
             values,
             target=target,

@@ -18,7 +18,7 @@ from smoltui.core.runs.place import Target
 from smoltui.safe_text import redact, safe_line
 from smoltui.screens.recipe.field_list import APART, CHANGED, Row
 from smoltui.screens.recipe.outcome import Outcome, cost_in_words, outcome
-from smoltui.screens.recipe.surroundings import SLURM, Surroundings, pairs_named
+from smoltui.screens.recipe.surroundings import Surroundings, pairs_named
 from smoltui.widgets.check_list import Item
 
 NO_MARKS = Text()
@@ -90,7 +90,7 @@ def about(field: Field, line: int | None, marks: Text = NO_MARKS) -> Text:
 
 def sums(values: Mapping[str, object], around: Surroundings, target: Target) -> Text:
     """Steps, epochs and memory; for this machine also whether it has enough memory."""
-    local = target is Target.LOCAL and around.place != SLURM
+    local = target is Target.LOCAL and not around.on_cluster
     text = Text().append("Result of this recipe", "bold")
     found = outcome(values, around, target)
     text.append(f"\n{found.summary.sentence}")
@@ -114,7 +114,7 @@ def sums_in_brief(values: Mapping[str, object], around: Surroundings, target: Ta
     """The same in two lines, for a small terminal."""
     found = outcome(values, around, target)
     text, fit = Text(found.summary.sentence), found.fit
-    if target is Target.LOCAL and around.place != SLURM and fit is not None and around.memory_name:
+    if target is Target.LOCAL and not around.on_cluster and fit is not None and around.memory_name:
         word, style = VERDICTS.get(fit.verdict(around.memory), ("? unknown", "dim"))
         text.append("\n").append(word, style).append(f": needs {gib(fit.needed)} of {gib(around.memory)} free")
     else:
@@ -135,7 +135,7 @@ def _no_time(found: Outcome, around: Surroundings, target: Target) -> str:
         return "the number of steps is unknown"
     if around.shape is None:
         return "the model's shape is unknown"
-    if target is Target.LOCAL and around.place == SLURM and not around.settings.slurm.gpu_type:
+    if target is Target.LOCAL and around.on_cluster and not around.settings.slurm.gpu_type:
         return "slurm.gpu_type in smoltui.toml says which GPU"
     return "no speed is known for this hardware and type of weights"
 

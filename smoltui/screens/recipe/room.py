@@ -198,12 +198,11 @@ class RecipeRoom(RecipeTyping):
         self._undoing.redo(self._view)
 
     def action_target(self) -> None:
-        offered = [place for place in places() if is_installed(place) or place.name == self._around.place]
+        offered = [place for place in places() if is_installed(place) or place == self._around.place]
         offered.sort(key=lambda place: (not place.here, not place.pays))
-        names = [place.name for place in offered]
-        at = names.index(self._around.place) if self._around.place in names else 0
+        at = offered.index(self._around.place) if self._around.place in offered else 0
         place = offered[(at + 1) % len(offered)]
-        self._around, self._target = replace(self._around, place=place.name), place.target
+        self._around, self._target = replace(self._around, place=place), place.target
         self._draw()
         self._look_further()
 

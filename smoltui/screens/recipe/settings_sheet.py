@@ -55,7 +55,7 @@ class SettingsSheet(Sheet):
     def rows(self, values: Mapping[str, object], items: Sequence[Item], around: Surroundings) -> list[Row]:
         wrong = {item.name: item.level.value for item in reversed(items)}
         made: list[Row] = []
-        group = ""
+        group, differing = "", self._apart(values, around)
         for field in setting_fields().values():
             if field.group != group:
                 group = field.group
@@ -63,7 +63,7 @@ class SettingsSheet(Sheet):
             held = field.key in values
             shown = show_setting(values[field.key]) if held else field.unset
             changed = held and not (field.default is not None and values[field.key] == field.default)
-            apart = field.key in self._apart(values, around)
+            apart = field.key in differing
             made.append(Row(field.key, field.label, shown, "", held, changed, apart, wrong.get(field.key, "")))
         return made
 

@@ -10,14 +10,11 @@ from smoltui.core.machine.duration import Past
 from smoltui.core.machine.model_shape import ModelShape
 from smoltui.core.pairs.sizes import PairSizes
 from smoltui.core.runs.cost import Flavor
+from smoltui.core.runs.place import Place
 from smoltui.core.settings.settings import Settings
 
 if TYPE_CHECKING:
     from smoltui.backends.project.preset import Preset
-
-
-SLURM = "slurm"
-"""Name of the place that is a cluster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +22,8 @@ class Surroundings:
     """What the texts need besides the recipe."""
 
     settings: Settings
-    place: str = ""
-    """Name of the place that is shown; empty until the settings were read."""
+    place: Place | None = None
+    """The place that is shown; None until the settings were read."""
     shape: ModelShape | None = None
     """Of the model; None if it cannot be determined."""
     accelerator: str | None = None
@@ -57,6 +54,12 @@ class Surroundings:
     """Hardware of Jobs by name; empty until the Hub has listed it."""
     preset: Preset | None = None
     """What the project was made from; None if smoltui.toml names none, or one that does not exist."""
+
+    @property
+    def on_cluster(self) -> bool:
+        """Whether runs go to other machines that share a disk with this one."""
+        return self.place is not None and self.place.on_disk and not self.place.here
+
     command_here: str = ""
     command_jobs: str = ""
     """The commands that do the same by hand, on this machine and as a Job."""
