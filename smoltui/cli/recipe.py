@@ -100,7 +100,7 @@ def recipe_check(project: Project, on: str | None) -> dict[str, Any]:
 
 def _as_json(check: Check) -> dict[str, Any]:
     """A check as `recipe check --json` prints it; `estimated` only where a stop can be overridden."""
-    said = {"key": check.name, "level": check.level.value, "sentence": check.sentence, "fix": check.next_step}
+    said = {"key": check.name, "level": check.level.value, "sentence": check.sentence, "mend": check.next_step}
     return {**said, "estimated": True} if check.estimated else said
 
 
@@ -133,8 +133,8 @@ def print_check(report: dict[str, Any]) -> None:
     """Prints one line per finding, followed by its fix."""
     for finding in report["findings"]:
         say(safe_line(redact(f"{finding['level']:<5} {finding['sentence']}")))
-        if finding["fix"]:
-            say(safe_line(redact(f"      {finding['fix']}")))
+        if finding["mend"]:
+            say(safe_line(redact(f"      {finding['mend']}")))
     if report["ok"]:
         say(
             f"The recipe can run: TRL {report['trl']} knows every key."

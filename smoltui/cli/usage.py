@@ -73,7 +73,7 @@ def _print(run: Run, sample: Sample, follow: bool, as_json: bool, named: bool) -
 
 
 def expose(run_id: str, ports: Sequence[int], public: Sequence[int], *, clear: bool, as_json: bool) -> None:
-    """Makes ports of a Job reachable, instead of those that were, and prints how to reach it.
+    """Opens ports of a Job in place of the open ones, and prints how to reach it.
 
     Raises:
         InputError: neither ports nor `clear` is given, or both are; or the engine of the run has no such thing.

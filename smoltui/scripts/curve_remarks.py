@@ -66,9 +66,9 @@ def rule(function: Rule) -> Rule:
     return function
 
 
-def percent(share: float) -> str:
-    """A share (0..1) for the screen: `94 %`."""
-    return f"{share * 100:.0f} %"
+def percent(share: float, digits: int = 0) -> str:
+    """A share (0..1) in a sentence: `94 %`. Tables leave out the space."""
+    return f"{share * 100:.{digits}f} %"
 
 
 def minus(value: float, digits: int) -> str:

@@ -1,6 +1,6 @@
 """A large set of pairs in the Pairs room, as a person meets it: opening, keys, searching, memory, bytes on the wire.
 
-    python -m tests.benchmarks.pairs ../shared/data/hh_harmless_test.jsonl.gz [ROWS] [--peers]
+    python -m tests.benchmarks.pairs hh_harmless_test.jsonl.gz [ROWS] [--peers]
 
 Makes ROWS pairs (default 160 800) of the real file's rows, repeated with varied text (about 230 MB), in a temporary
 folder, and drives the app in a pseudo-terminal of 120x40. `--peers` also asks what a person would use instead: less,

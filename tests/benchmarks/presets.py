@@ -1,6 +1,6 @@
 """What the presets `fast` and `lean` gain over the course's settings, and smoltui's script beside plain TRL.
 
-    python -m tests.benchmarks.presets                      three rounds; half an hour on two idle cores
+    python -m tests.benchmarks.presets                      three rounds; five minutes on two idle cores
     python -m tests.benchmarks.presets --rounds 1 --steps 4
 
 Trains a random SmolLM3 of some million weights on random texts, whose lengths are log-normal as those of chat data are.

@@ -56,7 +56,7 @@ async def test_from_one_file_to_compared_models(tmp_path: Path, wait_until: Wait
 
         await wait_until(lambda: "press n to start a project with my_pairs.jsonl" in seen(app))
         await press("enter")
-        await wait_until(lambda: "40 usable pairs" in seen(app) and "10% of the prompts" in seen(app))
+        await wait_until(lambda: "40 usable pairs" in seen(app) and "10 % of the prompts" in seen(app))
         await press("enter")
         await wait_until(lambda: "Which model should learn?" in seen(app) and "GiB free" in seen(app))
         await press("up")
@@ -117,7 +117,7 @@ async def test_from_a_name_on_the_hub_to_the_model_of_a_job(
     async with app.run_test(size=size) as pilot:
         await then("pair 1 of 60", "not the recipe's pairs")
         await pilot.press("U")
-        await then("60 pairs in the first 60 rows", "10% of the prompts")
+        await then("60 pairs in the first 60 rows", "10 % of the prompts")
         await pilot.press("enter")
         await then("Which model should learn?", "› SmolLM2-135M-Instruct", "GiB free")
         await pilot.press("enter")

@@ -134,7 +134,7 @@ async def test_making_an_opened_set_the_recipes(tmp_path: Path, wait_until: Wait
         await pilot.press("o", *"mine.jsonl", "enter")
         await wait_until(lambda: "1 of 40" in seen(app) and "not the recipe's pairs" in seen(app))
         await pilot.press("U")
-        await wait_until(lambda: "holds out 10% of the prompts · u undoes" in told(app))
+        await wait_until(lambda: "holds out 10 % of the prompts · u undoes" in told(app))
         assert "data_files: mine.jsonl" in project.recipe_path.read_text()
         await wait_until(lambda: "1 of 40" in seen(app) and "not the recipe's pairs" not in seen(app))
         await pilot.press("x", "u")  # a decision since then comes first

@@ -419,7 +419,7 @@ async def test_the_audit(app: SmoltuiApp, wait_until: WaitUntil, tmp_path: Path)
         assert "rows without a prompt, a chosen and a rejected answer" in seen(app)
         while "TRL fails on these rows after loading the model" not in seen(app):
             await pilot.press("j")
-        assert "Pairs 4" in seen(app) and "then: A x: exclude; or map the columns" in seen(app)
+        assert "Pairs 4" in seen(app) and "then: A x excludes them; or map the columns" in seen(app)
         await pilot.press("E")
         await wait_until(lambda: "Saved: audit.json, audit.md" in told(app))
         assert "Audit of" in (tmp_path / "audit.md").read_text()

@@ -60,7 +60,7 @@ async def test_i_see_what_will_run_and_what_is_wrong(project: Project, wait_unti
         await ready(app, wait_until)
         text = seen(app)
         assert "Learning rate        5e-7" in text and "Anthropic/hh-rlhf train[:10000]" in text
-        assert "16 pairs per step · 1 000 steps · 1.6 epochs of 10 000 pairs" in text
+        assert "16 pairs per step · 1,000 steps · 1.6 epochs of 10,000 pairs" in text
         assert "memory about 69.5 GiB (11.5 weights" in text
         assert "trl dpo --config recipe.yaml" in text and "hf jobs uv run --flavor a100-large --timeout 3h" in text
         assert "✗ hub_model_id is still a placeholder" in seen(app, "#below")
@@ -96,7 +96,7 @@ async def test_sums_follow_what_i_type(project: Project, wait_until: Wait) -> No
     async with app.run_test(size=(120, 40)) as pilot:
         await ready(app, wait_until)
         await pilot.press("slash", *"max_steps", "enter", "enter", "ctrl+u", *"2500")
-        await wait_until(lambda: "2 500 steps · 4 epochs" in seen(app, "#below"))
+        await wait_until(lambda: "2,500 steps · 4 epochs" in seen(app, "#below"))
         await pilot.press("escape")
         await pilot.press("j")
     assert values(project)["max_steps"] == 1000
@@ -202,7 +202,7 @@ async def test_i_find_a_field_that_is_not_in_the_form(project: Project, wait_unt
         await pilot.press("slash", *"jobs.tim", "enter")
         await wait_until(lambda: "jobs.timeout" in seen(app, "#about"))
         await pilot.press("v", "slash", *"max_steps", "enter", "enter", "ctrl+u", *"500")
-        await wait_until(lambda: "1 000 → 500 steps" in seen(app, "#edit-said") and "500 steps" in seen(app, "#totals"))
+        await wait_until(lambda: "1,000 → 500 steps" in seen(app, "#edit-said") and "500 steps" in seen(app, "#totals"))
         await pilot.press("escape")
 
 
@@ -383,14 +383,14 @@ async def test_every_check_is_fixed_with_enter(
     async with app.run_test(size=size, notifications=True) as pilot:
         await wait_until(lambda: "3 to fix, 1 to know" in seen(app, "#checks-head"))
         await wait_until(lambda: "memory about" in seen(app, "#totals"))
-        assert "16 pairs per step · 1 000 steps" in seen(app, "#totals")
+        assert "16 pairs per step · 1,000 steps" in seen(app, "#totals")
         await pilot.press("tab")
         await wait_until(lambda: "▸" in seen(app, "#checks") and "tab, enter" not in seen(app, "#checks"))
         for left in ("2 to fix, 1 to know", "1 to fix, 1 to know", "1 to know", "nothing blocks this run"):
             await pilot.press("enter")
             await wait_until(lambda left=left: left in seen(app, "#checks-head"))
         await wait_until(lambda: values(project)["hub_model_id"] == "alice/smollm3-dpo-aligned")
-        assert "16 pairs per step · 1 000 steps" in seen(app, "#totals")
+        assert "16 pairs per step · 1,000 steps" in seen(app, "#totals")
         await wait_until(lambda: "padding_free" not in values(project))
         await pilot.press("u", "u", "u", "u")
         await wait_until(lambda: project.recipe_path.read_bytes() == before)

@@ -246,7 +246,7 @@ async def test_a_marked_run_is_drawn_behind_the_one_i_read(tmp_path: Path, wait_
         await wait_until(lambda: "reward margin 0.800" in seen(app, "#chart-0"))
         assert not app.screen.query_one("#chart-1").display
         await pilot.press("M", "plus")
-        await wait_until(lambda: "Showing the last 50% of the steps" in seen(app))
+        await wait_until(lambda: "Showing the last 50 % of the steps" in seen(app))
 
 
 async def test_a_bell_at_its_end(tmp_path: Path, wait_until: Wait, monkeypatch: pytest.MonkeyPatch) -> None:

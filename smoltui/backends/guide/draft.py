@@ -27,6 +27,7 @@ from smoltui.core.runs.place import Place
 from smoltui.core.settings.settings import JobSettings, Settings
 from smoltui.errors import InputError
 from smoltui.safe_text import safe_line
+from smoltui.scripts.curve_remarks import percent
 
 LONGEST_NAME = 60
 """Characters of the name of a project folder that is proposed."""
@@ -156,7 +157,7 @@ async def draft_checks(draft: Draft, engine: Engine) -> list[Check]:
     facts = new.choices.pairs
     pairs = PlannedPairs()
     if facts is not None and facts.rows is not None:
-        held = f", {facts.held_out_share:.0%} of the prompts held out" if facts.held_out_share else ""
+        held = f", {percent(facts.held_out_share)} of the prompts held out" if facts.held_out_share else ""
         pairs = PlannedPairs(facts.rows, f"{facts.rows:,} pairs of {facts.dataset}{held}")
     values = values_of(lines)
     # What is held out is decided by prompt, so TRL draws nothing.

@@ -129,7 +129,7 @@ async def relabel(
 async def exposed(
     job: Mapping[str, object], namespace: str, ports: Sequence[int], public: Sequence[int]
 ) -> dict[str, Any]:
-    """`job` with these ports exposed instead of those that were.
+    """`job` with these ports exposed, in place of the exposed ones.
 
     Raises:
         InputError: it has ended.

@@ -129,7 +129,7 @@ class Curated:
 
 
 def _count(number: int) -> str:
-    return f"{number:,}".replace(",", " ")
+    return f"{number:,}"
 
 
 # ------------------------------------------------------------------------------------------------------------- opening

@@ -42,6 +42,7 @@ from smoltui.core.pairs.how_read import HowRead, how_read
 from smoltui.core.pairs.preference import Pair
 from smoltui.core.pairs.query import PairQuery, named_columns
 from smoltui.errors import InputError, PairsError, SmoltuiError
+from smoltui.scripts.curve_remarks import percent
 
 DEFAULT_MAX_LENGTH = 1024
 """Default of TRL's DPOConfig (1.16), in tokens."""
@@ -203,7 +204,7 @@ class PairsSession:
             async with aclosing(import_in_child(self.opened, again=again)) as steps:
                 async for rows in steps:
                     total = self.opened.total
-                    self.loading = f"loading {rows / total:.0%}" if total else f"loading, {rows:,} so far"
+                    self.loading = f"loading {percent(rows / total)}" if total else f"loading, {rows:,} so far"
                     yield
         finally:
             self.loading = ""

@@ -188,7 +188,7 @@ def _as_named(plan: Plan, wanted: PairsSpec, counts: PairCounts) -> PlannedPairs
         return PlannedPairs(problem=Problem(counted.broken, fix))
     if counted.problem:
         return PlannedPairs(problem=Problem(counted.problem, UNUSABLE_FIX))
-    number = f"{counted.usable:,}".replace(",", " ")
+    number = f"{counted.usable:,}"
     sizes = counts.sizes(plan.project, plan.values, counted)
     told = f"{number} pairs in {wanted.shown}, {counted.split}"
     if wanted.others:

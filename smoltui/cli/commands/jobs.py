@@ -111,7 +111,7 @@ def labels_command(run_id: str, assignments: tuple[str, ...], remove: tuple[str,
 @click.option("--clear", is_flag=True, help="Close all ports.")
 @json_option
 def expose_command(run_id: str, ports: tuple[int, ...], public: tuple[int, ...], clear: bool, as_json: bool) -> None:
-    """Make ports of a running Job reachable, instead of those that were; show its addresses."""
+    """Open ports of a running Job in place of the open ones, and show its addresses."""
     from smoltui.cli import usage
 
     usage.expose(run_id, ports, public, clear=clear, as_json=as_json)

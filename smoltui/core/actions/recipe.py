@@ -109,7 +109,7 @@ START = Place(
     "Start dialog",
     (
         Action("enter", "enter", "enter", "Fix the selected check, or start", DO),
-        Action("where", "tab", "switch_engine", "Switch between this machine and Jobs", DO),
+        Action("where", "tab", "switch_engine", "Switch between this machine, Slurm and Jobs", DO),
         Action("previous", "left,h", "flavor(-1)", "Cheaper flavor", DO),
         Action("next", "right,l", "flavor(1)", "More expensive flavor", DO),
         Action("prices", "dollar_sign", "flavors", "Choose the flavor from a table of those that fit", DO),

@@ -10,6 +10,7 @@ from typing import Any
 from smoltui.core.guide.models import DEMO_LENGTH, DEMO_MODEL, LENGTH, Method, at_once, is_large, method_values
 from smoltui.core.machine.model_shape import ModelShape
 from smoltui.core.runs.place import Target
+from smoltui.scripts.curve_remarks import percent
 from smoltui.scripts.pair_how import AS_IT_IS, How
 
 
@@ -134,7 +135,7 @@ def _one_split(pairs: PairsFacts) -> list[Line]:
     lines = [Line("datasets", [{**entry, "split": pairs.train_split}], "the pairs")]
     if pairs.held_out_share:
         why = "of the prompts are held out: measured, never trained on"
-        lines.append(Line("test_split_size", pairs.held_out_share, f"{pairs.held_out_share:.0%} {why}"))
+        lines.append(Line("test_split_size", pairs.held_out_share, f"{percent(pairs.held_out_share)} {why}"))
     return lines
 
 
@@ -195,7 +196,7 @@ def _measuring(choices: Choices) -> list[Line]:
         Line("logging_nan_inf_filter", False, "show NaN as NaN"),
     ]
     if pairs is not None and (pairs.test_split or pairs.held_out_share):
-        share = "a held-out split" if pairs.test_split else f"{pairs.held_out_share:.0%} of the prompts, held out"
+        share = "a held-out split" if pairs.test_split else f"{percent(pairs.held_out_share)} of the prompts, held out"
         lines += [
             Line("eval_strategy", "steps", f"measure on {share}: accuracy there is what counts"),
             Line("eval_steps", 0.5, "half-way and at the end"),

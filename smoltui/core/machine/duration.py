@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from smoltui.core.machine.model_shape import ModelShape
 from smoltui.core.pairs.sizes import PairSizes
 from smoltui.core.recipe import Summary, checkpointing, get, mixed_precision, weight_type
+from smoltui.scripts.curve_remarks import percent
 
 DENSE_BF16 = {"A100": 312e12, "H200": 989e12, "H100": 989e12, "L40S": 362e12, "L4": 121e12, "A10G": 70e12}
 """FLOP/s of one accelerator, bfloat16, dense: NVIDIA's data sheets. There is no estimate for others."""
@@ -177,7 +178,7 @@ def _speed_in_words(hardware: Hardware) -> str:
     if hardware.accelerator is not None and hardware.flops is not None:
         most = hardware.flops[0] / UTILISATION[0] / hardware.devices
         of = "" if hardware.devices == 1 else f" on each of {hardware.devices}"
-        return f"{UTILISATION[0]:.0%} to {UTILISATION[-1]:.0%} of {most / 1e12:.0f} TFLOP/s{of}".replace("%", " %")
+        return f"{percent(UTILISATION[0])} to {percent(UTILISATION[-1])} of {most / 1e12:.0f} TFLOP/s{of}"
     return f"{CORE[0] / 1e9:.0f} to {CORE[-1] / 1e9:.0f} GFLOP/s on each of {hardware.cores} cores"
 
 

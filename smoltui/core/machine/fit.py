@@ -160,7 +160,7 @@ def _terms(step: Step, most: Parts) -> tuple[Term, ...]:
     """The parts of the phase that takes the most, as shown."""
     shape = step.shape
     stored = "one input per layer, and the work of one layer" if step.checkpointing else "all that each layer computes"
-    activations = f"activations of {step.tokens:,} tokens: {stored}".replace(",", " ")
+    activations = f"activations of {step.tokens:,} tokens: {stored}"
     kept = "Adam's two states" if step.states == 2 * step.own else "the optimizer's states"
     found = [
         Term("W", int(most.weights), f"the policy's weights, {_in(shape.parameters)} in {step.weight} bytes"),

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from smoltui.core.pairs.histogram import with_minus
+from smoltui.scripts.curve_remarks import percent
 
 Severity = Literal["stop", "warn", "info"]
 EXAMPLES = 50
@@ -49,7 +50,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         "chosen_chars IS NULL AND reason NOT IN ('broken', 'tie', 'too_close')",
         "TRL fails on these rows after loading the model, or silently trains on something else.",
         "TRL 1.16, DPOTrainer",
-        "A x: exclude; or map the columns",
+        "A x excludes them; or map the columns",
     ),
     Definition(
         "ties",
@@ -67,7 +68,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         "reason = 'no_prompt'",
         "There is nothing to answer, so the model learns the answers without a question.",
         "TRL 1.16, extract_prompt",
-        "A x: exclude",
+        "A x excludes them",
     ),
     Definition(
         "no_answer",
@@ -76,7 +77,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         "reason = 'no_answer'",
         "The last turn is the one trained on: here it is the user's.",
         "TRL 1.16, data_utils",
-        "A x: exclude",
+        "A x excludes them",
     ),
     Definition(
         "empty_chosen",
@@ -85,7 +86,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         "empty_chosen",
         "The model would learn to answer nothing.",
         "TRL 1.16, run",
-        "A x: exclude",
+        "A x excludes them",
     ),
     Definition(
         "empty_rejected",
@@ -94,7 +95,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         "empty_rejected",
         "Moving away from an empty answer teaches little; these pairs are left out.",
         "TRL 1.16, run",
-        "A x: exclude",
+        "A x excludes them",
     ),
     Definition(
         "prompt_differs",
@@ -103,7 +104,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         "prompt_differs",
         "Answers to two different questions are not a preference; TRL would train on later user turns.",
         "TRL 1.16, extract_prompt",
-        "A x: exclude",
+        "A x excludes them",
     ),
     Definition(
         "roles_do_not_alternate",
@@ -112,7 +113,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         "roles_wrong",
         "Chat templates expect user and assistant in turn; some refuse, others render nonsense.",
         "TRL 1.16, maybe_apply_chat_template",
-        "A x: exclude",
+        "A x excludes them",
     ),
     Definition(
         "template_refuses",
@@ -121,7 +122,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         "prompt_tokens IS NULL AND reason IS NULL",
         "Training stops at the first one, after loading the model.",
         "TRL 1.16, apply_chat_template",
-        "A x: exclude; or use a model whose template accepts such turns",
+        "A x excludes them; or use a model whose template accepts such turns",
         True,
     ),
     Definition(
@@ -131,7 +132,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         "identical",
         "The loss stays at ln 2 and the gradient is exactly 0: they cost time and teach nothing.",
         "arithmetic of the DPO loss; TRL 1.16, run",
-        "A x: exclude",
+        "A x excludes them",
     ),
     Definition(
         "nearly_identical",
@@ -140,7 +141,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         f"similarity >= {NEARLY_IDENTICAL} AND NOT identical AND reason IS NULL",
         "When the answers differ so little, the likelihood of the chosen one can fall too.",
         "arXiv 2402.13228; arXiv 2410.08847",
-        "review; A x: exclude",
+        "review them; A x excludes them",
     ),
     Definition(
         "duplicates",
@@ -149,7 +150,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         "duplicate",
         "Duplicates count twice.",
         "arithmetic of the DPO loss",
-        "A x: exclude",
+        "A x excludes them",
     ),
     Definition(
         "contradictions",
@@ -176,7 +177,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         "near_duplicate_prompt",
         "A held-out prompt almost the same as a trained one measures memory, not alignment.",
         "MinHash, then 90 % of characters in order, system text left out",
-        "review; A x: exclude",
+        "review them; A x excludes them",
     ),
     Definition(
         "in_held_out",
@@ -185,7 +186,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         "in_held_out",
         "Held-out figures then show how well the pairs are remembered.",
         "UltraFeedback's card on its cleaned copies",
-        "A x: exclude",
+        "A x excludes them",
     ),
     Definition(
         "in_evaluation_prompts",
@@ -194,7 +195,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         "in_evaluation_prompts",
         "Answers to trained prompts tell little about new ones.",
         "UltraFeedback holds TruthfulQA prompts (its card)",
-        "A x: exclude",
+        "A x excludes them",
     ),
     Definition(
         "chosen_cut",
@@ -251,7 +252,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         "thoughts_unwanted AND reason IS NULL",
         "The template writes an empty thought before the real one, which the model never does in use.",
         "chat template of SmolLM3, TRL 1.16",
-        "set enable_thinking in the column chat_template_kwargs, or A x: exclude",
+        "set enable_thinking in the column chat_template_kwargs, or A x excludes them",
     ),
     Definition(
         "thoughts_missing",
@@ -260,7 +261,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         "thoughts_missing AND reason IS NULL",
         "The model learns to answer without thoughts where the template asks for them.",
         "chat template of SmolLM3, TRL 1.16",
-        "set enable_thinking to false in the data, or A x: exclude",
+        "set enable_thinking to false in the data, or A x excludes them",
     ),
     Definition(
         "refusals_chosen",
@@ -381,9 +382,9 @@ class Audit:
             if bias.median_gap_tokens is not None:
                 gap += f", {with_minus(f'{bias.median_gap_tokens:+,.0f}')} tokens"
             lines.append(
-                f"Length bias: chosen is longer in {bias.share:.1%} of {bias.pairs:,} usable pairs, {gap}; "
-                f"“longer wins” alone would be right in {bias.longer_wins:.1%} (50 % means no bias; DPO amplifies it, "
-                "arXiv 2403.19159)"
+                f"Length bias: chosen is longer in {percent(bias.share, 1)} of {bias.pairs:,} usable pairs, {gap}; "
+                f"“longer wins” alone would be right in {percent(bias.longer_wins, 1)} (50 % means no bias; DPO "
+                "amplifies it, arXiv 2403.19159)"
             )
         return [*lines, *self.notes]
 

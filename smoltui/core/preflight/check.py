@@ -23,8 +23,8 @@ class Check:
     """A stop that rests on an estimate, which a person may override; a fact can't be overridden."""
 
     def as_json(self) -> dict[str, str]:
-        """For `--json`, where `next_step` is called `fix`."""
-        return {"name": self.name, "level": self.level.value, "sentence": self.sentence, "fix": self.next_step}
+        """For `--json`. `next_step` is called `mend` there: scripts read it by that name since the first version."""
+        return {"name": self.name, "level": self.level.value, "sentence": self.sentence, "mend": self.next_step}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from smoltui.core.pairs.sizes import PairSizes
 from smoltui.core.preflight.check import Check
 from smoltui.core.recipe import Act, Fix, Level
 from smoltui.core.recipe.fix import writes
+from smoltui.scripts.curve_remarks import percent
 
 MANY = 0.5
 """Share of pairs from which something is wrong with the set rather than with some pairs."""
@@ -28,7 +29,7 @@ def _identical(sizes: PairSizes) -> Iterator[Check]:
         yield Check("identical", Level.STOP, said, "Check which columns are chosen and rejected.", Fix(act=Act.PAIRS))
     elif sizes.identical > SOME * sizes.pairs:
         said = f"{_number(sizes.identical)} of {_number(sizes.pairs)} pairs have identical answers and teach nothing"
-        yield Check("identical", Level.WARN, said, "Exclude them in Pairs (a, then A x).", Fix(act=Act.PAIRS))
+        yield Check("identical", Level.WARN, said, "Exclude them in Pairs: a audits, A x excludes.", Fix(act=Act.PAIRS))
 
 
 def _cut(sizes: PairSizes) -> Iterator[Check]:
@@ -77,9 +78,9 @@ def _round_up(length: int) -> int:
 
 def _of(sizes: PairSizes, count: int) -> str:
     if sizes.is_sample:
-        return f"About {sizes.share(count):.0%} of the pairs ({_number(sizes.measured)} measured)".replace("%", " %")
+        return f"About {percent(sizes.share(count))} of the pairs ({_number(sizes.measured)} measured)"
     return f"{_number(count)} of {_number(sizes.pairs)} pairs"
 
 
 def _number(value: int) -> str:
-    return f"{value:,}".replace(",", " ")
+    return f"{value:,}"

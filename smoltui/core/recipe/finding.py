@@ -48,8 +48,8 @@ class Finding:
     """What enter does about it; None if nothing helps."""
 
     def as_json(self) -> dict[str, str]:
-        """For `--json`, where `next_step` is called `fix`."""
-        return {"key": self.key, "level": self.level.value, "sentence": self.sentence, "fix": self.next_step}
+        """For `--json`. `next_step` is called `mend` there: scripts read it by that name since the first version."""
+        return {"key": self.key, "level": self.level.value, "sentence": self.sentence, "mend": self.next_step}
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ class Summary:
             parts.append(f"{self.epochs:.3g} epoch{'' if self.epochs == 1 else 's'}{of}")
         else:
             parts.append("epochs unknown")
-        return " · ".join(parts).replace(",", " ")
+        return " · ".join(parts)
 
 
 def summarise(values: Mapping[str, Any], rows: int | None = None, devices: int = 1) -> Summary:

@@ -9,6 +9,7 @@ from smoltui.core.runs import events
 from smoltui.core.runs.health import remark_in
 from smoltui.core.runs.metrics import as_word
 from smoltui.core.runs.pace import as_time
+from smoltui.scripts.curve_remarks import percent
 
 PHASES = {
     "download": "downloading",
@@ -100,7 +101,7 @@ def _(event: events.ModelPushed, max_steps: int | None = None) -> str:
 
 @in_words.register(events.WeightsMoved)
 def _(event: events.WeightsMoved, max_steps: int | None = None) -> str:
-    return f"{event.share:.1%} of the weights moved"
+    return f"{percent(event.share, 1)} of the weights moved"
 
 
 @in_words.register(events.HealthChanged)

@@ -16,6 +16,8 @@ from smoltui.safe_text import safe, safe_line
 from smoltui.widgets.selectable import Selectable
 
 HERE = ("audit",)
+ACTS = ("pair-list",)
+"""Where the keys of what fixes a finding work: in the list of its pairs."""
 """The place of the list in the table of actions."""
 _STYLES = {"stop": "bold red", "warn": "bold yellow", "info": "cyan"}
 _SIGNS = {"stop": "✗", "warn": "!", "info": "·"}
@@ -217,7 +219,11 @@ def _explanation(row: FindingRow) -> list[Text]:
         numbers = ", ".join(f"{number + 1:,}" for number in row.examples[:SHOWN])
         more = " …" if row.count > SHOWN else ""
         lines.append(Text(f"Pairs {numbers}{more}", "cyan"))
-        lines.append(Text.assemble((own_key("enter", HERE), "bold cyan"), " shows them; then: ", safe(row.act, 200)))
+        lines.append(
+            Text.assemble(
+                (own_key("enter", HERE), "bold cyan"), " shows them; then: ", follow(safe(row.act, 200), ACTS)
+            )
+        )
     elif row.count is None:
-        lines.append(Text(follow("Not counted: the lines at the top say why. A audits again.", HERE), "italic"))
+        lines.append(Text(follow("Not counted: the lines at the top say why. r audits again.", HERE), "italic"))
     return lines

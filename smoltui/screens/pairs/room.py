@@ -31,6 +31,7 @@ from smoltui.screens.pairs.mapping_pane import MappingPane, Unmapped
 from smoltui.screens.pairs.pane import LOAD_AFTER_SECONDS
 from smoltui.screens.pairs.set_view import SetView
 from smoltui.screens.room import Room
+from smoltui.scripts.curve_remarks import percent
 from smoltui.scripts.pair_shapes import SCHEMAS
 from smoltui.widgets.actions import bindings, in_own_keys
 from smoltui.widgets.ask_line import AskLine, Completing
@@ -454,7 +455,9 @@ class PairsRoom(Room):
             self.say(error)
             return
         self._used = used, self.decisions.last
-        held = f" · holds out {decision.share:.0%} of the prompts" if decision is not None and decision.share else ""
+        held = (
+            f" · holds out {percent(decision.share)} of the prompts" if decision is not None and decision.share else ""
+        )
         self.say(f"recipe.yaml: {used.said}{held} · u undoes")
         self._own = None
         self.open_project()

@@ -41,6 +41,7 @@ from smoltui.screens.pairs.pane import Host, SetPane, here_or_tell, tell
 from smoltui.screens.pairs.tokens_pane import TokensPane, as_trained
 from smoltui.screens.room import Room, choose_view
 from smoltui.screens.room import View as Choice
+from smoltui.scripts.curve_remarks import percent
 from smoltui.widgets.actions import Refusing, bindings
 from smoltui.widgets.unpainted import Unpainted
 from smoltui.workspace import workspace_of
@@ -551,7 +552,7 @@ class SetView(Refusing, Unpainted, ContentSwitcher):
             async with aclosing(session.count_tokens()) as steps:
                 async for share in steps:
                     if asked:
-                        self.host.draw_where(f"tokens {share:.0%}")
+                        self.host.draw_where(f"tokens {percent(share)}")
         except SmoltuiError as error:
             if asked:
                 tell(self.host, error)

@@ -41,7 +41,7 @@ def _memory(fit: Fit | None) -> str:
 
 
 def _steps(summary: Summary) -> str:
-    return "unknown" if summary.steps is None else f"{summary.steps:,}".replace(",", " ")
+    return "unknown" if summary.steps is None else f"{summary.steps:,}"
 
 
 def _time(time: Duration | None) -> str:

@@ -15,6 +15,7 @@ from smoltui.core.runs.run import Run
 from smoltui.screens.runs.base import RunsBase
 from smoltui.screens.runs.metric_chart import WORDS_FROM, Curve, MetricChart, Shown, head
 from smoltui.screens.runs.run_list import RunList
+from smoltui.scripts.curve_remarks import percent
 
 CHARTS = tuple(f"chart-{place}" for place in range(4))
 SMOOTHINGS = (0.0, 0.6, 0.9)
@@ -159,7 +160,7 @@ class Charting(RunsBase):
     def action_range(self, factor: float) -> None:
         """Shows fewer or more of the newest steps."""
         self._share = min(1.0, max(SMALLEST_SHARE, self._share * factor))
-        self.say("Showing all steps" if self._share == 1 else f"Showing the last {self._share:.0%} of the steps")
+        self.say("Showing all steps" if self._share == 1 else f"Showing the last {percent(self._share)} of the steps")
         self.draw_charts()
 
     def action_cursor(self, by: int) -> None:

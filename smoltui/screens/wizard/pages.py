@@ -16,6 +16,7 @@ from smoltui.core.recipe import Level, field_for, show
 from smoltui.core.runs.cost import price
 from smoltui.safe_text import redact, safe_line
 from smoltui.screens.pairs.first_rows import first_rows
+from smoltui.scripts.curve_remarks import percent
 
 TITLES = ("Pairs", "How they are read", "Model", "Method and place", "First recipe", "Checks")
 CURSOR = "›"
@@ -79,7 +80,7 @@ def _held_out(seen: PairsSeen) -> str:
     if seen.test_split:
         return f"the split {seen.test_split}"
     if seen.share:
-        return f"{seen.share:.0%} of the prompts, chosen by a fixed seed"
+        return f"{percent(seen.share)} of the prompts, chosen by a fixed seed"
     return "nothing: too few pairs"
 
 

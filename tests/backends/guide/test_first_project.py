@@ -46,7 +46,7 @@ def test_from_a_single_file(tmp_path: Path) -> None:
     asked = (tmp_path / "prompts.txt").read_text().splitlines()[1:]
     assert asked and all(json.dumps(prompt)[1:-1] in held for prompt in asked)
     known, words = count_pairs(project, PairCounts())
-    assert known is not None and known.words == "60 pairs, 10% of the prompts held out" and "steps" in words
+    assert known is not None and known.words == "60 pairs, 10 % of the prompts held out" and "steps" in words
     assert read_project(project).found == ()
 
 

@@ -66,7 +66,7 @@ def test_nothing_is_wrong_with_them_but_the_name_to_fill_in(tmp_path: Path) -> N
     assert {**here, "findings": facts(here)} == {"ok": here["ok"], "target": "local", "trl": "1.16.0", "findings": []}
     found = recipe_check(jobs, "hub")
     assert not found["ok"] and [item["key"] for item in found["findings"]] == ["hub_model_id"]
-    assert "placeholder" in found["findings"][0]["sentence"] and "user name" in found["findings"][0]["fix"]
+    assert "placeholder" in found["findings"][0]["sentence"] and "user name" in found["findings"][0]["mend"]
     settings = jobs.settings()
     assert (settings.on, settings.jobs.flavor, settings.jobs.timeout_seconds) == ("hub", "a100-large", 10800)
 

@@ -116,7 +116,7 @@ def test_what_each_line_says() -> None:
     assert publish.words == "optional; not yet" and publish.verb == "publish"
     assert checklist(with_runs(DONE))[2].note == "took 42 s before, here, free"
     decided = replace(PAIRS, held_out=None, held_out_share=0.1, decided=3, remarks=None)
-    assert decided.words == "768 pairs, 10% of the prompts held out"
+    assert decided.words == "768 pairs, 10 % of the prompts held out"
     assert decided.note == "3 decided by hand · not audited"
     assert PairsKnown("ada/pairs").words == "ada/pairs, not counted yet"
     unread = checklist(replace(READY, pairs=None, runs=None, memory="unknown"))

@@ -28,7 +28,7 @@ GOOD = PairSizes(96, 0, measured=96, max_length=64, longest=60, lengths=quantile
             Level.WARN,
             "have an answer cut at max_length (64); of 3, only",
         ),
-        (replace(GOOD, max_length=None, longest=8085), "longest", Level.WARN, "8 085 tokens"),
+        (replace(GOOD, max_length=None, longest=8085), "longest", Level.WARN, "8,085 tokens"),
         (replace(GOOD, pairs=20_000, cut=24), "cut", Level.WARN, "About 25 % of the pairs (96 measured)"),
     ],
 )

@@ -321,7 +321,7 @@ def test_what_a_recipe_comes_to() -> None:
         "datasets": [{"path": "x", "split": "train[:10000]"}],
     }
     found = summarise(job)
-    assert found.sentence == "16 pairs per step · 1 000 steps · 1.6 epochs of 10 000 pairs"
+    assert found.sentence == "16 pairs per step · 1,000 steps · 1.6 epochs of 10,000 pairs"
     assert (found.warmup, found.checkpoints, epochs_of(job)) == (100, 2, 1.6)
     by_epochs = {"per_device_train_batch_size": 3, "gradient_accumulation_steps": 2, "num_train_epochs": 2}
     assert summarise(by_epochs, rows=10).steps == 4  # four batches, two steps a pass
