@@ -76,8 +76,12 @@ class Services:
 
     def able(self, act: str, on: str = "") -> Engine | None:
         """The engine `on` if it can do this (`core.runs.place.ACTS`), else the first that can; None where none can."""
+        return next(iter(self.all_able(act, on)), None)
+
+    def all_able(self, act: str, on: str = "") -> list[Engine]:
+        """The engines that can do this, with the engine `on` first."""
         able = [engine for engine in self.engines.values() if act in engine.place.can]
-        return next((engine for engine in able if engine.name == on), able[0] if able else None)
+        return sorted(able, key=lambda engine: engine.name != on)
 
 
 def _local() -> Engine:

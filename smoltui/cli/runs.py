@@ -140,8 +140,13 @@ def able(act: str, on: str = "") -> Engine:
     Raises:
         InputError: no engine does.
     """
-    found = default_services().able(act, on)
-    if found is None:
+    return all_able(act, on)[0]
+
+
+def all_able(act: str, on: str = "") -> list[Engine]:
+    """The engines that support an act, at least one, with the engine `on` first. Raises as `able`."""
+    found = default_services().all_able(act, on)
+    if not found:
         words = {"scheduled": "scheduled Jobs", "hardware": "hardware to choose from"}
         raise InputError(f"There is no engine here that has {words.get(act, act)}")
     return found

@@ -18,6 +18,7 @@ from smoltui.backends.jobs.engine import HubEngine
 from smoltui.backends.local.engine import LocalEngine
 from smoltui.backends.runs import preflight as preflight_facts
 from smoltui.backends.services import Services
+from smoltui.backends.slurm.engine import SlurmEngine
 from smoltui.cli import jobs as jobs_module
 from smoltui.cli import runs as runs_module
 from smoltui.cli import train as train_module
@@ -279,6 +280,22 @@ class TestLooking:
         ((listed,), _) = output(capsys)
         assert listed[0]["fits"] == "no" and listed[1]["needed_bytes"] > 50e9
         assert run(["hardware", "--for", str(project / "nothing")]) == 2
+
+    def test_hardware_if_a_cluster_does_not_answer(
+        self, server: LocalHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Slurm is installed, but its controller is down: the Jobs' hardware is listed, and the cluster's if asked."""
+        for name in ("sbatch", "sinfo"):
+            (tmp_path / name).write_text("#!/bin/sh\necho 'Unable to contact slurm controller' >&2\nexit 1\n")
+            (tmp_path / name).chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+        services = Services({"slurm": SlurmEngine(), "hub": HubEngine()})
+        monkeypatch.setattr(runs_module, "default_services", lambda: services)
+        assert run(["hardware", "--json"]) == 0
+        told = capsys.readouterr()
+        assert [flavor["name"] for flavor in json.loads(told.out)] == ["cpu-basic", "a100-large"]
+        assert "Unable to contact" in told.err and told.err.endswith("Instead, the hardware of Jobs:\n")
+        assert run(["hardware", "--on", "slurm"]) == 3
 
 
 class TestWaiting:
