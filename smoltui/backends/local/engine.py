@@ -25,7 +25,7 @@ from smoltui.backends.local.launch import launch, lock_output, training_command,
 from smoltui.backends.local.log import RunLog
 from smoltui.backends.local.place import HERE
 from smoltui.backends.local.records import BadRecordError, read_spec, readable, unreadable
-from smoltui.backends.local.state import START_SECONDS, alive, newest_of, no_such_run, present, trains
+from smoltui.backends.local.state import START_SECONDS, alive, look, newest_of, no_such_run, present, trains
 from smoltui.backends.local.tickets import waits_for
 from smoltui.backends.machine.interpreter import interpreter
 from smoltui.backends.machine.train_extra import require_train_extra
@@ -338,31 +338,36 @@ class LocalEngine(Engine):
                 self._ended[run_id] = (launched, saved)
                 return saved
             try:
-                log = self._log(run_id)
-                run = present(log)
+                found = look(folder)
+                log = self._log(run_id, found.records.spec)
+                run = present(log, found)
             except BadRecordError as error:
                 return unreadable(folder, error)
-            over = run.is_final and run.raw["status"] is not None
-            if log.offset - log.saved > (0 if over else local_summary.WORTH_BYTES):
+            status = run.raw["status"]
+            over = run.is_final and status is not None
+            ended = over and status.get("exit_code") is not None
+            if ended:
+                kept = newest_of(log) if run.resumable else None
+                local_ended.save(folder, run, str(kept.path) if kept else None)
+            # Beside the record of an end, the summary of a short log saves less time than it costs.
+            if log.offset - log.saved > (0 if over and not ended else local_summary.WORTH_BYTES):
                 local_summary.save(log)
             if over:
                 self._ended[run_id] = (launched, run)  # it no longer changes, unless it is resumed
-                if run.raw["status"].get("exit_code") is not None:
-                    kept = newest_of(log) if run.resumable else None
-                    local_ended.save(folder, run, str(kept.path) if kept else None)
                 self._logs.pop(run_id, None)
             return run
 
-    def _log(self, run_id: str) -> RunLog:
+    def _log(self, run_id: str, spec: Mapping[str, Any] | None = None) -> RunLog:
+        """The log of a run, read up to now. `spec`: the run's, if it was read already. Raises as `read_spec`."""
         log = self._logs.get(run_id)
         if log is None:
-            log = self._logs[run_id] = self._fresh_log(run_id)
+            log = self._logs[run_id] = self._fresh_log(run_id, spec)
         log.read()
         return log
 
-    def _fresh_log(self, run_id: str) -> RunLog:
+    def _fresh_log(self, run_id: str, spec: Mapping[str, Any] | None) -> RunLog:
         folder = run_store.run_dir(run_id)
-        spec = read_spec(folder)
+        spec = read_spec(folder) if spec is None else spec
         if spec is None:
             raise no_such_run(run_id)
         run = Run(

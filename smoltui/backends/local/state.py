@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from smoltui.backends.local.checkpoints import Checkpoint, find_checkpoints, newest_complete
 from smoltui.backends.local.log import RunLog
@@ -30,13 +30,20 @@ CLOCK_SECONDS = 1.0
 """File and process times may be this far before the clock in our records."""
 
 
-def present(log: RunLog) -> Run:
-    """The current state of the run; reads the rest of the log if the run has ended.
+class Found(NamedTuple):
+    """The lock and the records of a run at one moment."""
+
+    held: bool | None
+    """Whether a process holds the lock of the run; None if it has none."""
+    records: Records
+
+
+def look(folder: Path) -> Found:
+    """The lock and the records of the run in a folder.
 
     Raises:
-        BadRecordError: its records cannot be read. InputError: they are gone.
+        BadRecordError: its records cannot be read. InputError: there are none.
     """
-    folder = log.path.parent
     # The lock is checked first: a supervisor writes its end before it releases the lock, and locks before it writes.
     held = locks.held(folder / run_store.LOCK_NAME)
     found = read_records(folder)
@@ -44,7 +51,12 @@ def present(log: RunLog) -> Run:
         held, found = True, read_records(folder)  # it was started, or resumed, in between
     if found is None:
         raise no_such_run(folder.name)
-    spec, launch, status = found.spec, found.launch, found.status
+    return Found(held, found)
+
+
+def present(log: RunLog, found: Found) -> Run:
+    """The state of the run, according to what was `found` and to its log, which is read to its end if the run ended."""
+    held, spec, launch, status = found.held, found.records.spec, found.records.launch, found.records.status
     raw = {"spec": spec, "launch": launch, "status": status}
     if status is None or status.get("attempt", 1) != launch.get("attempt", 1):  # it is of an earlier part, if any
         return _not_started(replace(log.run, raw={**raw, "status": None}), launch, log, held)

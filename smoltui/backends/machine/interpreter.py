@@ -13,9 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
-
 from smoltui.backends.machine.recipe_packages import serves
 from smoltui.backends.system.data_folder import home
 from smoltui.backends.system.paths import expanded, shown_path
@@ -90,11 +87,15 @@ def packages_in(python: Path) -> Mapping[str, str]:
         found = json.loads(asked.stdout.splitlines()[-1])
     except (OSError, ValueError, IndexError, subprocess.TimeoutExpired) as error:
         raise InputError(f"This Python does not work: {shown_path(str(python))}", f"Try it: {python} -V") from error
+    from packaging.utils import canonicalize_name
+
     return {canonicalize_name(str(name)): str(version) for name, version in found.items()}
 
 
 def require_packages(python: Path) -> None:
     """Raises MissingExtraError if a Python lacks what training needs, InputError if it does not work."""
+    from packaging.requirements import Requirement
+
     found = packages_in(python)
     wanted = [Requirement(line) for line in NEEDED]
     lacking = [one for one in wanted if (version := found.get(one.name)) is None or version not in one.specifier]
@@ -144,6 +145,8 @@ class OtherPython:
 
 def look_at(name: str, project: Path, values: Mapping[str, Any]) -> OtherPython:
     """The Python that `local.python` names, for a recipe with these values. Blocks for a moment."""
+    from packaging.utils import canonicalize_name
+
     try:
         words = interpreter(name, project)
         if name == UV:  # it gets what it needs

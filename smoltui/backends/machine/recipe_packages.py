@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any
-
-from packaging.requirements import Requirement
 
 from smoltui.core.recipe.packages import Package, packages_for
 
@@ -21,6 +18,8 @@ def is_here(package: Package) -> bool:
     """Whether it can be imported here, in a version that will do."""
     if find_spec(package.module) is None:
         return False
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return serves(package, version(package.name))
     except PackageNotFoundError:  # a module that was put there by hand
@@ -29,6 +28,8 @@ def is_here(package: Package) -> bool:
 
 def serves(package: Package, installed: str) -> bool:
     """Whether an installed version will do: any, unless a range is required."""
+    from packaging.requirements import Requirement
+
     specifier = Requirement(package.requirement).specifier
     pinned = any(one.operator == "==" for one in specifier)
     return pinned or specifier.contains(installed, prereleases=True)

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from smoltui.backends.system import data_folder
+from smoltui.core.foreign.server_values import finite
 from smoltui.core.machine.duration import Past
 from smoltui.core.runs import events
 from smoltui.core.runs.rerun import spec_of
@@ -40,11 +41,16 @@ def _newest() -> list[Path]:
 
 
 def _seconds(folder: Path) -> float | None:
-    """Seconds of the training loop, from the summary of the log; None before its end, or if the run was resumed."""
+    """Seconds of the training loop, from what was saved when the run was listed; None without an end, or if the run
+    was resumed."""
+    if (data_folder.read_json(folder / "launch.json") or {}).get("resumed"):
+        return None
+    ended = data_folder.read_json(folder / "end.json") or {}
+    if (seconds := finite(ended.get("trained_seconds"))) is not None:
+        return seconds or None
     summary = data_folder.read_json(folder / "summary.json") or {}
     said = summary.get("finished")
     event = events.from_json(said) if isinstance(said, dict) else None
-    launch = data_folder.read_json(folder / "launch.json") or {}
-    if not isinstance(event, events.Finished) or event.step < event.max_steps or launch.get("resumed"):
+    if not isinstance(event, events.Finished) or event.step < event.max_steps:
         return None
     return event.seconds or None

@@ -132,8 +132,7 @@ def read_record(path: Path) -> dict[str, Any] | None:
         UnreadableError: it cannot be read, or is not a JSON object.
     """
     try:
-        data = foreign_json.decode(read_small(path, MOST_BYTES), most_bytes=MOST_BYTES)
-        foreign_json.check_depth(data, DEEPEST)
+        data = foreign_json.decode(read_small(path, MOST_BYTES), most_bytes=MOST_BYTES, deepest=DEEPEST)
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -20,7 +20,7 @@ class JSONLimitError(ValueError):
     """JSON beyond one of the limits; the message completes a sentence about its location."""
 
 
-def decode(source: bytes | str, *, most_bytes: int = MOST_BYTES) -> Any:
+def decode(source: bytes | str, *, most_bytes: int = MOST_BYTES, deepest: int = DEEPEST) -> Any:
     """Like `json.loads`, but every failure is a ValueError.
 
     Lone surrogates, which `\\ud800` makes, are kept: `core.pairs.facts.sound` replaces them where necessary.
@@ -37,8 +37,8 @@ def decode(source: bytes | str, *, most_bytes: int = MOST_BYTES) -> Any:
         raise too_deep() from error
     except MemoryError as error:
         raise JSONLimitError("too large for the available memory") from error
-    if data.count(b"{") + data.count(b"[") > DEEPEST:
-        check_depth(value)
+    if data.count(b"{") + data.count(b"[") > deepest:
+        check_depth(value, deepest)
     return value
 
 
@@ -46,7 +46,7 @@ def check_size(data: bytes | bytearray, most_bytes: int = MOST_BYTES, most_parts
     """Raises JSONLimitError for a text that is too long or has too many values."""
     if len(data) > most_bytes:
         raise JSONLimitError(f"larger than {most_bytes >> 20} MB")
-    if _signs(data) > most_parts and _signs(_STRING.sub(b"", data)) > most_parts:
+    if len(data) > most_parts and _signs(data) > most_parts and _signs(_STRING.sub(b"", data)) > most_parts:
         raise JSONLimitError(f"more than {most_parts:,} values")
 
 

@@ -259,8 +259,9 @@ async def test_the_log_of_a_run_that_ended_is_read_once(run_folder: Path) -> Non
     assert len(run.history.series["loss"]) == 2000
 
 
-async def test_a_summary_that_does_not_fit_is_not_believed(run_folder: Path) -> None:
+async def test_a_summary_that_does_not_fit_is_not_believed(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The log was replaced, rewritten in place, or the summary is nonsense: the log is what counts."""
+    monkeypatch.setattr(local_summary, "WORTH_BYTES", 0)
     log, summary = run_folder / "log", run_folder / "summary.json"
     log.write_text(long_log(20))
     assert (await LocalEngine().list_runs())[0].step == 20

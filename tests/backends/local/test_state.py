@@ -146,6 +146,7 @@ async def test_another_data_folder_does_not_train_into_it_either(
 ) -> None:
     """Another app, with a data folder of its own, is given the same folder by another name: it reads who has it."""
     monkeypatch.setattr(local_engine, "OUTPUT_SECONDS", 0.1)
+    home = str(data_folder.home())
     monkeypatch.setenv("SMOLTUI_HOME", str(tmp_path / "other"))
     (tmp_path / "link").symlink_to(tmp_path / "aligned")
     (tmp_path / "parent").symlink_to(tmp_path)
@@ -159,6 +160,7 @@ async def test_another_data_folder_does_not_train_into_it_either(
     has_it = locks.holder(tmp_path / "aligned" / "_smoltui.lock")
     assert f"process {has_it}" in error.value.message and "--output-dir" in error.value.hint
     assert await other.list_runs() == []
+    monkeypatch.setenv("SMOLTUI_HOME", home)
 
 
 async def test_two_apps_with_two_data_folders_at_once(tmp_path: Path) -> None:

@@ -42,6 +42,10 @@ def test_whole_runs_on_this_hardware_count_newest_first(runs: Path) -> None:
     (runs / "torn" / "spec.json").write_text("{")
     assert past_speeds("CPU, 2 cores") == [(0.5, 10.0), (2.0, 10.0)]
     assert past_speeds("A100") == [(0.1, 10.0)] and past_speeds("") == []
+    (runs / "a" / "summary.json").unlink()  # the log of a run that has ended is short
+    for seconds, first in ((30.0, 3.0), (None, None), ("x", None)):
+        (runs / "a" / "end.json").write_text(json.dumps({"trained_seconds": seconds}))
+        assert [run.ratio for run in past_speeds("CPU, 2 cores")] == [0.5, *([first] if first else [])]
     for number in range(9):
         ended(runs / f"more{number}", 3 + number, 10.0)
-    assert [run.ratio for run in past_speeds("CPU, 2 cores")] == [0.5, 2.0, *[1.0] * 9]
+    assert [run.ratio for run in past_speeds("CPU, 2 cores")] == [0.5, *[1.0] * 9]
