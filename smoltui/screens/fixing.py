@@ -63,7 +63,7 @@ class Fixing:
     def copy(self, text: str) -> None:
         """Copies a command or an address, and says what to do with it."""
         self.screen.app.copy_to_clipboard(text)
-        what = "Open it in a browser" if text.startswith("https://") else "Run it in another window"
+        what = "Open it in a browser" if text.startswith(("https://", "http://")) else "Run it in another window"
         workspace_of(self.screen.app).say(f"Copied: {text} · {what}, then press r to check again")
 
     async def _write(self, fix: Fix, account: str) -> None:

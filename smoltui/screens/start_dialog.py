@@ -110,7 +110,11 @@ class StartDialog(StartOptions):
         self.query_one("#start-dialog").border_title = Text(f" Train {self._project.name} ")
         self.look()
 
-    def on_resize(self) -> None:
+    @on(events.Resize)
+    @on(events.DescendantFocus)
+    @on(events.DescendantBlur)
+    def _room_changed(self) -> None:
+        """The screen has another size, or the input was opened or closed: more or fewer checks fit."""
         self.call_after_refresh(self._draw)
 
     @work(exclusive=True)
@@ -187,8 +191,9 @@ class StartDialog(StartOptions):
         if self.plan is not None and items:
             text.append(f"\n {counted(items)}", "bold")
         self.query_one("#start-head", Static).update(text)
-        # What is left of the screen beside the border, the rows above and the buttons.
-        self._list.styles.max_height = max(1, self.app.size.height - 2 - len(text.plain.splitlines()) - FOOT)
+        # What is left of the screen beside the border, the rows above, the buttons and the input.
+        below = FOOT + self.ask_line.asking
+        self._list.styles.max_height = max(1, self.app.size.height - 2 - len(text.plain.splitlines()) - below)
         tail = passed(self._checks, width, unfolded=self._unfolded) if not self._busy else []
         if fresh:
             stopped = any(item.level is Level.STOP for item in items)

@@ -127,3 +127,15 @@ async def test_the_dialog_stops_as_well(server: LocalHub, tmp_path: Path, wait_u
         await wait_until(lambda: "The Hub has no such model" not in seen(app, "#start-text"))
         await wait_until(lambda: "enter Start Job" in seen(app, "#start-text"))
     assert not [one for one in server.requests if one["method"] == "POST"]
+
+
+async def test_what_is_typed_is_in_view_below_a_long_check(server: LocalHub, tmp_path: Path, wait_until: Wait) -> None:
+    """The sentences about my pairs fill a terminal of 24 lines: the field that enter opens is shown below them."""
+    app = SmoltuiApp(project(tmp_path, dataset_name="labs/odd"), Services({"hub": HubEngine()}), opening="runs")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("t")
+        await wait_until(lambda: "enter Edit" in seen(app, "#start-text"))
+        await pilot.press("enter")
+        await wait_until(lambda: "dataset_name: labs/odd" in seen(app))
+        await pilot.press("escape")
+        await wait_until(lambda: "dataset_name: labs/odd" not in seen(app))
