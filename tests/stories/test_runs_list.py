@@ -18,6 +18,7 @@ from smoltui.backends.runs import monitor
 from smoltui.backends.services import Services
 from smoltui.core.runs import events
 from smoltui.core.runs.cost import Flavor
+from smoltui.core.runs.metrics import METRICS
 from smoltui.core.runs.place import Place
 from smoltui.core.runs.run import Run, RunSpec, Stage
 from smoltui.core.runs.spending import day_start, spending
@@ -182,7 +183,7 @@ def test_a_new_column_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_unknown_is_last(name: str) -> None:
     """A run without a time, a metric or a price comes after those that have one, and so does NaN."""
     known = {"created_at": 1e9, "started_at": 1e9, "finished_at": 2e9}
-    metrics = {"loss": 0.5, "rewards/margins": 0.5, "rewards/accuracies": 0.5}
+    metrics = {metric.key: 0.5 for metric in METRICS}
     nan = dict.fromkeys(metrics, math.nan)
     one = job(1, **known).after(events.Metrics(step=1, values=metrics))
     none = job(2, created_at=None)
