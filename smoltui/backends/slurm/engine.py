@@ -22,10 +22,10 @@ from smoltui.backends.project.recipe_file import RecipeFile
 from smoltui.backends.runs.engine import Engine
 from smoltui.backends.runs.output_dir import refuse_model_in, same_folder
 from smoltui.backends.runs.token_check import refuse_tokens
-from smoltui.backends.slurm import commands, offline, preflight
+from smoltui.backends.slurm import commands, offline, preflight, requests
 from smoltui.backends.slurm import records as store
 from smoltui.backends.slurm.place import SLURM
-from smoltui.backends.slurm.queue import POLL_SECONDS, REST_SECONDS, Queue
+from smoltui.backends.slurm.queue import ASK_SECONDS, POLL_SECONDS, REST_SECONDS, Queue
 from smoltui.backends.slurm.records import BadRecordError, Records
 from smoltui.backends.slurm.state import present
 from smoltui.backends.slurm.submit import (
@@ -56,7 +56,7 @@ from smoltui.core.runs.choice import Choice
 from smoltui.core.runs.cost import Flavor
 from smoltui.core.runs.rerun import NO_CHANGES, Changes, spec_of
 from smoltui.core.runs.run import Run, RunSpec, Stage
-from smoltui.errors import InputError, SmoltuiError, UnreachableError
+from smoltui.errors import InputError, SmoltuiError
 from smoltui.safe_text import safe_line
 from smoltui.scripts import SCRIPTS
 
@@ -65,10 +65,6 @@ LOG_SECONDS = 1.0
 """Seconds between two looks at a log: it is on a file server."""
 END_SECONDS = 10.0
 """How long to wait for the end of a run that was asked to pause or stop. Saving may take longer."""
-RECORD_SECONDS = 3.0
-"""How long the script of a job gets to record that its training was killed, before Slurm ends the script, too."""
-ASK_SECONDS = 1.5
-"""Seconds between two questions to Slurm while a person waits for the effect of a key."""
 
 
 class SlurmEngine(Engine):
@@ -121,7 +117,7 @@ class SlurmEngine(Engine):
         run = readable(await self.get(run_id))
         if run.is_final:
             return run
-        await in_thread(lambda: self._send(run.id, "cancel"))
+        await in_thread(lambda: requests.send(self._records(run.id), self._queue, "cancel"))
         return await self._until(run.id, lambda now: now.is_final)
 
     async def inspect(self, run_id: str) -> dict[str, Any]:
@@ -152,7 +148,7 @@ class SlurmEngine(Engine):
                 f"Training has not started, so there is nothing to save yet: {run.id}",
                 f"Wait for the first step, or cancel the run: smoltui cancel {run.id}",
             )
-        await in_thread(lambda: self._send(run.id, "pause"))
+        await in_thread(lambda: requests.send(self._records(run.id), self._queue, "pause"))
         return await self._until(run.id, lambda now: now.is_final)
 
     async def resume(self, run_id: str, changes: Changes = NO_CHANGES) -> Run:
@@ -312,31 +308,6 @@ class SlurmEngine(Engine):
                 store.write_parts(records.folder, before, records.labels)
                 raise
             return run_id
-
-    def _send(self, run_id: str, what: str) -> None:
-        """Cancels or pauses a run. Raises InputError, UnreachableError."""
-        records = self._records(run_id)
-        part = records.part
-        job = part.job if part is not None else None
-        if job is None and part is not None and (row := self._queue.fresh().labelled(part.label)) is not None:
-            job = row.job
-        if job is None:
-            raise UnreachableError(f"Slurm has not confirmed this run yet: {run_id}", "Try again in a minute.")
-        try:
-            store.ask(records.folder, what)
-        except OSError as error:
-            raise unwritable(records.folder, error) from error
-        if what == "cancel" and records.status is not None and "finished_at" not in records.status:
-            # Ends the training alone (SIGKILL would end the whole job), so that the job's script records the end.
-            commands.call("scancel", "--signal=USR1", job)
-            if store.end_is_recorded(records.folder, RECORD_SECONDS):
-                return
-        options = ["--signal=TERM"] if what == "pause" else []  # to the steps alone: that is a pause
-        said = commands.call("scancel", *options, job)
-        if said.busy:
-            raise UnreachableError(f"Slurm did not accept the request ({said.last})", "Try again in a minute.")
-        if said.code and what == "pause":
-            raise InputError(f"Slurm cannot pause this run now ({said.last})", "Try again once it trains.")
 
     def _named(self, name: str) -> str:
         """The id of the run with this id, or whose newest job has this number.

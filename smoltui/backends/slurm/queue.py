@@ -20,6 +20,8 @@ POLL_SECONDS = 30.0
 """Least seconds between two questions while somebody looks at the runs."""
 REST_SECONDS = 60.0
 """…and while nobody does."""
+ASK_SECONDS = 1.5
+"""…and while a person waits for the effect of a key."""
 WORD_SECONDS = 3.0
 """Least seconds between two questions about the end of one job."""
 FIRST_SECONDS = 5.0

@@ -230,3 +230,9 @@ def ask(folder: Path, what: str) -> None:
     path = folder / f"asked-{what}"
     path.touch(mode=0o600)
     os.utime(path)
+
+
+def withdraw(folder: Path, what: str) -> None:
+    """Withdraws a request that Slurm was not told of."""
+    with suppress(OSError):
+        (folder / f"asked-{what}").unlink()
