@@ -119,6 +119,18 @@ def explain(error: BaseException, phase: str, subject: str = "") -> Explained:
 _UNUSABLE = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
+def _errno_chain(error: BaseException | None) -> set[int | None]:
+    """The system's codes of an error and of those that led to it."""
+    found: set[int | None] = set()
+    for _ in range(20):
+        if error is None:
+            break
+        if isinstance(error, OSError):
+            found.add(error.errno)
+        error = error.__cause__ or error.__context__
+    return found
+
+
 def _explain_machine(error: BaseException, text: str, first: str) -> Explained | None:
     """Failures of memory, disk and packages, possible in every phase; None for others."""
     on_accelerator = type(error).__name__ == "OutOfMemoryError"  # torch's
@@ -129,10 +141,12 @@ def _explain_machine(error: BaseException, text: str, first: str) -> Explained |
             "or run as a Job."
         )
         return f"{'The accelerator' if on_accelerator else 'This machine'} ran out of memory", hint, 1
-    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-    if full or "No space left" in text or "unexpected pos" in text:  # the last is torch.save's message
+    codes = _errno_chain(error)
+    quota = errno.EDQUOT in codes or "quota exceeded" in text
+    # The last is what torch.save says.
+    if quota or errno.ENOSPC in codes or "No space left" in text or "unexpected pos" in text:
         hint = "Free some space or set another output_dir; save_only_model: true makes checkpoints a third as large."
-        return "The disk is full", hint, 1
+        return "The disk quota is used up" if quota else "The disk is full", hint, 1
     if isinstance(error, ImportError) or re.search(r"requires \S+ to be installed|pip install ", text):
         hint = 'Install the training packages: pip install "smoltui[train]"; trackers and kernels may need more.'
         return f"A package is missing: {getattr(error, 'name', None) or first}", hint, 1

@@ -129,6 +129,17 @@ class TestWriterAndReader:
         assert heavy == []
 
 
+def torch_s(code: int) -> BaseException:
+    """torch.save's error after the system's."""
+    try:
+        try:
+            raise OSError(code, os.strerror(code))
+        finally:
+            raise RuntimeError("unexpected pos 564544 vs 564432")
+    except RuntimeError as error:
+        return error
+
+
 class TestExplanations:
     """Each failure in one sentence, with the next step."""
 
@@ -155,6 +166,7 @@ class TestExplanations:
             (type("OutOfMemoryError", (RuntimeError,), {})("CUDA"), "train", "The accelerator ran out", "Job", 1),
             (OSError(errno.ENOSPC, "No space left on device"), "save", "The disk is full", "Free some space", 1),
             (RuntimeError("unexpected pos 564544 vs 564432"), "train", "The disk is full", "save_only_model", 1),
+            (torch_s(errno.EDQUOT), "save", "The disk quota is used up", "Free some space", 1),
             (ModuleNotFoundError("No module named 'trl'", name="trl"), "", "missing: trl", "smoltui[train]", 1),
             (RuntimeError("TrackioCallback requires trackio to be installed."), "load_model", "missing", "train", 1),
             (FileNotFoundError("x"), "load_pairs", "The pairs were not found: some/set", "owner/name", 2),

@@ -58,7 +58,10 @@ class Cause(StrEnum):
 _CAUSES: tuple[tuple[Cause, str], ...] = (
     (Cause.MAIN_MEMORY, r"main memory ran out"),
     (Cause.MEMORY, r"of memory|\bOOM\b|does not fit"),
-    (Cause.DISK, r"disk is full|no room for|no space left|cannot be (saved|stored|written)|could not be saved"),
+    (
+        Cause.DISK,
+        r"disk (is full|quota)|no room for|no space left|cannot be (saved|stored|written)|could not be saved",
+    ),
     (Cause.PACKAGES, r"package is missing|packages could not be|not installed|aren't installed"),
     (Cause.TIMEOUT, r"time limit|timed? ?out"),
     (Cause.TAKEN, r"took the (machine|nodes)"),

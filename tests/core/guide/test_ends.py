@@ -31,6 +31,7 @@ def test_rows_can_be_reached() -> None:
         ("The accelerator ran out of memory", Cause.MEMORY),
         ("The largest model needs 6.2 GiB of memory, 3.0 GiB are free", Cause.MEMORY),
         ("The disk is full", Cause.DISK),
+        ("The disk quota is used up", Cause.DISK),
         ("There is no room for 6.2 GiB to download: 1.0 GiB free in /cache", Cause.DISK),
         ("The Hub could not be reached: timed out", Cause.TIMEOUT),
         ("The Hub did not answer in time, so smoltui could not list the Jobs", Cause.NETWORK),
