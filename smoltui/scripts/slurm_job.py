@@ -38,7 +38,7 @@ STATUS_BYTES = 4096
 FULL_BYTES = 1 << 20
 """With less free space than this, the log of the run could not be written."""
 CALL_SECONDS = 60
-"""How long scancel and scontrol may take on a busy cluster."""
+"""How long scontrol may take on a busy cluster."""
 SIGNAL_SECONDS = 1.0
 """How much later than the training this script may get the signal that ends a job."""
 END_SECONDS = 120
@@ -315,6 +315,7 @@ class Batch:
         offset = self.log.stat().st_size if self.log.exists() else 0
         self.status = first_status(self.job, read_json(self.path), offset)
         self.told = threading.Event()
+        self.forwarding: subprocess.Popen[bytes] | None = None
 
     def run(self) -> int:
         """Runs the part, and returns the exit code of srun."""
@@ -346,10 +347,23 @@ class Batch:
         return self.ended(code, kept[1] if kept is not None else 0)
 
     def forward(self) -> None:
-        """Sends SIGTERM on to the training, and never to srun. Does nothing until this script gets one."""
+        """Sends SIGTERM on to the training, and never to srun. Does nothing until this script gets one.
+
+        While Slurm requeues the job, scancel repeats its call for 95 seconds, and would stop the job's next start: it
+        ends with this part.
+        """
         self.told.wait()
-        if "finished_at" not in self.status:
-            called("scancel", "--signal=TERM", self.status["job"])
+        if "finished_at" in self.status:
+            return
+        with contextlib.suppress(OSError):
+            self.forwarding = subprocess.Popen(
+                ["scancel", "--signal=TERM", self.status["job"]],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            if "finished_at" in self.status:  # meanwhile
+                self.forwarding.kill()
 
     def ended(self, code: int, first: int) -> int:
         """Records the end of the training, and requeues the job if it was stopped and nobody asked for that."""
@@ -396,7 +410,10 @@ class Batch:
         self.status.pop("error", None)
         if error:
             self.status["error"] = error
-        if code and shutil.disk_usage(str(self.folder)).free < FULL_BYTES:
+        if self.forwarding is not None:
+            self.forwarding.kill()
+        # The log may lack the end of the training: then it looks like a failure.
+        if (code or why == "failed") and shutil.disk_usage(str(self.folder)).free < FULL_BYTES:
             self.status["disk_full"] = True
         write_status(self.path, self.status)
         return code

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -85,13 +86,31 @@ def test_the_lines_before_the_training(capfd: pytest.CaptureFixture[str]) -> Non
     assert slurm_job.set_up([], known) == (known, "")
 
 
-def test_a_full_disk(tmp_path: Path) -> None:
-    """The status has room for its end before the disk is full."""
+def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The status has room for its end before the disk is full, and says why the log has no end."""
     path = tmp_path / "status.json"
     slurm_job.write_status(path, {"part": 1})
     size = path.stat().st_size
     slurm_job.write_status(path, {"part": 1, "why": "finished"})
     assert slurm_job.read_json(path) == {"part": 1, "why": "finished"} and path.stat().st_size == size
+    monkeypatch.setattr(slurm_job.shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(1, 1, 0))
+    (tmp_path / "job.json").write_text('{"part": 1}')
+    slurm_job.Batch(tmp_path).end(0, "failed")
+    assert slurm_job.read_json(path)["disk_full"]
+
+
+def test_a_signal_is_for_this_part_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """scancel repeats its call while a job is requeued, and would stop the next start: it ends with the part."""
+    (tmp_path / "scancel").write_text("#!/bin/sh\nexec sleep 60\n")
+    (tmp_path / "scancel").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    (tmp_path / "job.json").write_text('{"part": 1}')
+    batch = slurm_job.Batch(tmp_path)
+    batch.told.set()
+    batch.forward()
+    assert batch.forwarding is not None and batch.forwarding.poll() is None
+    batch.end(0, "stopped")
+    assert batch.forwarding.wait(10) < 0
 
 
 def test_it_needs_the_standard_library_alone() -> None:

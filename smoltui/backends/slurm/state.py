@@ -7,8 +7,10 @@ it.
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -49,6 +51,8 @@ NOT_STARTED: Mapping[str, str] = {
     "folder": "Use a disk that all nodes share: slurm.output_root, or another place for the project.",
 }
 """Why the script of a job started no training (its word in the status) → next step."""
+FULL_BYTES = 64 << 10
+"""With less free space than this, the log of a run may have stopped."""
 KILLED = 128
 """Exit codes above this are signals."""
 
@@ -228,7 +232,7 @@ def _waiting(run: Run, view: View, row: Row | None) -> Run:
     words = waits_in_words(row, time.time()) if row is not None else f"submitted as job {view.part.job}"
     if view.status:
         after = run.step or int(view.status.get("step", 0))
-        words = f"continues from step {after} when it starts{_stopped(view)}: {words}"
+        words = f"{words}; continues from step {after}{_stopped(view)}"
     return replace(
         run,
         stage=Stage.SCHEDULING,
@@ -254,8 +258,16 @@ def _running(run: Run, view: View, row: Row | None) -> Run:
         words = "Pausing: a checkpoint is saved after this step"
     elif view.records.asked("cancel"):
         words = "Stopping"
-    words = "; ".join(filter(None, (_restarted(view), words)))
+    words = "; ".join(filter(None, (_full(view), _restarted(view), words)))
     return replace(run, stage=Stage.RUNNING, message=_with_silence(words, view) or None, finished_at=None)
+
+
+def _full(view: View) -> str:
+    """That nothing can be added to the log, which looks as if the training stood still; empty if there is room."""
+    with suppress(OSError):
+        if shutil.disk_usage(view.folder).free < FULL_BYTES:
+            return f"The disk of its log is full, so no progress is shown; free some space: {view.folder}"
+    return ""
 
 
 def _restarted(view: View) -> str:

@@ -27,7 +27,7 @@ OVER = frozenset(
 
 RUNNING_WORDS: Mapping[str, str] = {
     "COMPLETING": "the job is ending",
-    "SUSPENDED": "suspended by Slurm; the job continues when it is resumed",
+    "SUSPENDED": "suspended for another job, or by an administrator (scontrol resume {job}); it continues later",
     "STOPPED": "stopped with SIGSTOP; continue: scancel --signal=CONT {job}",
 }
 """State of a job that runs, but not quite → words."""
