@@ -51,7 +51,7 @@ def wait(run_ids: Sequence[str], timeout: str | None = None, *, as_json: bool) -
         found = [await runs.find(run_id) for run_id in dict.fromkeys(run_ids)]
         ended: list[Run] = []
         engines = {run.id: engine for engine, run in found}
-        for next_one in asyncio.as_completed([_end_of(engine, run) for engine, run in found]):
+        for next_one in asyncio.as_completed([_end_of(engine, run, as_json) for engine, run in found]):
             ended.append(await next_one)
             runs.print_run(ended[-1], as_json)
             verdicts.print_verdict(await verdicts.verdict_on(engines[ended[-1].id], ended[-1]), as_json)
@@ -88,11 +88,17 @@ def _started(work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None
     return asyncio.create_task(work())
 
 
-async def _end_of(engine: Engine, run: Run) -> Run:
-    """The run once it has ended. A Hub that does not answer is asked again, and that is reported once."""
-    polls, told, patient = 0, False, True
+async def _end_of(engine: Engine, run: Run, as_json: bool) -> Run:
+    """The run once it has ended. A Hub that does not answer is asked again, and that is reported once.
+
+    Why the run waits is said on stderr, unless `as_json`.
+    """
+    polls, told, patient, reason = 0, False, True, ""
     pause = engine.poll_seconds(run.stage, 0)
     while not run.is_final:
+        if not as_json and run.stage == Stage.SCHEDULING and _reason(run) != reason:
+            reason = _reason(run)
+            note(runs.stage_words(run))
         if patient and waits_long(run, WatchSettings().waiting_minutes, time.time()):
             patient = False
             await _note_waiting(engine, run)
@@ -109,6 +115,11 @@ async def _end_of(engine: Engine, run: Run) -> Run:
         polls = 0 if run.stage != before else polls + 1
         pause = engine.poll_seconds(run.stage, polls)
     return await verdicts.settled(engine, run)
+
+
+def _reason(run: Run) -> str:
+    """Why a run waits, without the expected start, which changes all the time."""
+    return (run.message or "").partition(";")[0]
 
 
 async def _note_waiting(engine: Engine, run: Run) -> None:

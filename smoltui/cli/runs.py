@@ -194,6 +194,9 @@ def logs(run_id: str, *, follow: bool, tail: int | None, grep: str | None, as_js
     `tail` limits it to the last lines (None: all). Of these, only those that match `grep` are printed, where events
     count as the words that a log shows for them.
 
+    The stage, and why the run waits, goes to stderr: whenever it changes if the run is followed, else if there is no
+    log yet.
+
     Raises:
         InputError: `grep` is not a regular expression.
     """
@@ -201,9 +204,14 @@ def logs(run_id: str, *, follow: bool, tail: int | None, grep: str | None, as_js
 
     async def work() -> int:
         engine, run = await find(run_id)
+        empty = True
         async with aclosing(engine.follow(run_id, follow=follow, tail=tail)) as stream:
             async for event in stream:
                 run = run.after(event)
+                if not isinstance(event, events.StageChanged):
+                    empty = False
+                elif follow and not as_json and not run.is_final:
+                    print_event(event, run, False)
                 if not as_json:
                     _print_matching(_log_words(event, run), pattern)
                 elif pattern is None or isinstance(event, events.StageChanged) or _matches(event, run, pattern):
@@ -211,6 +219,8 @@ def logs(run_id: str, *, follow: bool, tail: int | None, grep: str | None, as_js
                 if isinstance(event, events.Gap) and not as_json:
                     note(gap_words(event))
         if not follow:
+            if empty and not as_json:
+                note(f"{'No log' if run.is_final else 'No log yet'}: {stage_words(run)}")
             return 0
         if run.is_final:
             ended = await settled(engine, await engine.get(run.id))
@@ -323,5 +333,10 @@ def print_run(run: Run, as_json: bool) -> None:
     if as_json:
         print_json(run.summary())
     else:
-        message = f" ({safe_line(redact(run.message), 200)})" if run.message else ""
-        say(f"{safe_line(run.id, 60)}: {safe_line(run.stage, 40)}{message}")
+        say(stage_words(run))
+
+
+def stage_words(run: Run) -> str:
+    """A run's id, its stage, and the reason."""
+    message = f" ({safe_line(redact(run.message), 200)})" if run.message else ""
+    return f"{safe_line(run.id, 60)}: {safe_line(run.stage, 40)}{message}"

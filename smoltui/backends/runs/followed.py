@@ -79,7 +79,9 @@ class Followed:
         self.run = self.run.after(event)
         if isinstance(event, events.Progress | events.Metrics) and event.at is not None:
             self.pace.observe(event.at, event.step)
-        elif isinstance(event, events.StageChanged) and self.run.is_final:
+        elif isinstance(event, events.StageChanged) and not self.run.is_final:
+            self.pace.forget()
+        elif isinstance(event, events.StageChanged):
             known = self._keeper.runs.get(self.run.id)
             if known is not None:  # for a resumed run, the log also has earlier starts
                 hint = event.hint or known.hint or self.run.hint

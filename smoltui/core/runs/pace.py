@@ -23,6 +23,10 @@ class Pace:
             return
         self._seen.append((at, step))
 
+    def forget(self) -> None:
+        """Starts over: the run stands still or begins again, and that time is no step's."""
+        self._seen.clear()
+
     def steps_per_second(self) -> float | None:
         """None until there are two observations at different times."""
         if len(self._seen) < 2:

@@ -20,7 +20,7 @@ REASONS: Mapping[str, str] = {
     "JobHeldUser": "held by you: scontrol release {job}",
     "JobHeldAdmin": "held by the administrators of the cluster; ask them why",
     "JobHoldMaxRequeue": "held: Slurm requeued the job too often",
-    "job requeued in held state": "requeued and held, not by smoltui; release it: scontrol release {job}",
+    "job requeued in held state": "requeued and held by someone else: scontrol release {job}",
     "launch failed requeued held": "held: the job could not be launched; try again: scontrol release {job}",
     "PartitionTimeLimit": f"{NEVER}: slurm.time is longer than the partition allows",
     "PartitionNodeLimit": f"{NEVER}: slurm.nodes is more than the partition allows",

@@ -194,7 +194,8 @@ class Following(Charting, ReadingLine):
             head.styles.height = None
             return
         second = self.query_one(LogView).status if self.view == "log" else self._standing(known, run, width)
-        most = MOST_LINES if known.is_final and self.size.height >= TINY else 1
+        rests = known.is_final or known.stage == Stage.SCHEDULING
+        most = MOST_LINES if rests and self.size.height >= TINY else 1
         lines = self._identity_lines(known, run, width, most) + in_lines(second, width, most)
         lines += self.reading_lines(width)
         offered = tuple(self.check_action(action, ()) for action in ("cancel", "ask_models", "pause", "rerun"))
@@ -220,7 +221,7 @@ class Following(Charting, ReadingLine):
         return text
 
     def _identity_lines(self, known: Run, run: Run, width: int, most: int) -> list[Text]:
-        """The first line; why a run ended has lines of its own, at most so many, if there is no room for it there."""
+        """The first line; why a run waits or ended has lines of its own, at most so many, if it does not fit there."""
         line = self._identity(known, run, width)
         if most == 1 or line.cell_len <= width:
             return in_lines(line, width, 1)
@@ -237,10 +238,10 @@ class Following(Charting, ReadingLine):
         if (mark := self.workspace.acts.mark(known)) is not None:
             line.append(f"  {mark.short}", _mark_style(mark)).append(f" {safe_line(redact(mark.words), 200)}".rstrip())
         monitor = self.workspace.monitor
-        phase = PHASES.get(run.phase or "", run.phase)
+        phase, rests = PHASES.get(run.phase or "", run.phase), known.is_final or known.stage == Stage.SCHEDULING
         cost = self.cost_words(known, monitor.cost(known, time.time()))
         parts: list[tuple[str, str | Style]] = [
-            (safe_line(phase, 40) if phase and not known.is_final else "", ""),
+            (safe_line(phase, 40) if phase and not rests else "", ""),
             (f"{cost} USD" if cost else "", "dim"),
             ("Trackio" if self._tracker else "", Style(color="cyan", underline=True, link=self._tracker)),
             *((warned.word, "bold yellow") for warned in monitor.warned.get(run.id, ())),

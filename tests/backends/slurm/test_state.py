@@ -123,11 +123,11 @@ CASES = {
     "requeued": Case(
         "PENDING BeginTime 0:0",
         WAITING,
-        "continues from step 2 when it starts",
+        "continues from step 2",
         script=ended(0, "requeued"),
         log=(PAUSED,),
     ),
-    "requeued by an admin": Case("PENDING BeginTime 0:0", WAITING, "continues from step 2 when it starts"),
+    "requeued by an admin": Case("PENDING BeginTime 0:0", WAITING, "continues from step 2"),
     "requeued and held": Case("REQUEUE_HOLD JobHoldMaxRequeue 0:0", WAITING, "held: Slurm requeued the job too often"),
     "held by me": Case("PENDING JobHeldUser 0:0", WAITING, "scontrol release 7", script=None, log=()),
     "held by an admin": Case("PENDING JobHeldAdmin 0:0", WAITING, "administrators", script=None, log=()),
@@ -164,7 +164,7 @@ CASES = {
         ended(1, "failed"),
         ("Traceback (most recent call last):", "ModuleNotFoundError: No module named 'trl'"),
     ),
-    "suspended": Case("SUSPENDED None 0:0", RUNNING, "suspended by Slurm"),
+    "suspended": Case("SUSPENDED None 0:0", RUNNING, "suspended for another job"),
     "stopped": Case("STOPPED None 0:0", RUNNING, "scancel --signal=CONT 7"),
     "a newer state": Case("EXPEDITING None 0:0", cast("Stage", "EXPEDITING"), "", script=None, log=()),
 }

@@ -117,6 +117,9 @@ def test_time_left_waits_for_evidence() -> None:
     pace.observe(4.0, 4)
     assert pace.steps_per_second() == 0.5 and pace.seconds_left(4, 10) == 12.0
     assert pace.seconds_left(4, None) is None
+    pace.forget()  # paused for ten minutes
+    pace.observe(604.0, 5)
+    assert pace.steps_per_second() is None
 
 
 def test_words_for_numbers_and_spans() -> None:

@@ -21,7 +21,7 @@ def test_a_reason_in_words() -> None:
     assert waits("Priority", NOW + 86_400).endswith("first; start expected on Nov 30, 12:00")
     assert waits("ReqNodeNotAvail, UnavailableNodes:n2").endswith("maintenance (UnavailableNodes:n2)")
     assert waits("FooLimit") == "waiting: FooLimit"
-    assert waits("job_requeued_in_held_state", NOW + 60).endswith("release it: scontrol release 47")
+    assert waits("job_requeued_in_held_state", NOW + 60).endswith("scontrol release 47")
     assert waits("JobHeldUser") == "held by you: scontrol release 47"
 
 
