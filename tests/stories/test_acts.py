@@ -104,7 +104,10 @@ async def test_why_a_job_failed_is_readable_in_a_small_terminal(
     async with app.run_test(size=(80, 24)):
         await wait_until(lambda: "then run it again (R). Reading" in " ".join(seen(app, "#run-head").split()))
         head = " ".join(seen(app, "#run-head").split())
-        assert "which asked for 2.00 GiB more" in head and "Lower per_device_train_batch_size or max_length" in head
+        assert (
+            ": 2.00 GiB more did not fit" in " ".join(head.split())
+            and "Lower per_device_train_batch_size or max_length" in head
+        )
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from smoltui.core.runs.next_words import run_again, run_longer, see_log
 from smoltui.core.runs.pace import as_time
-from smoltui.core.runs.symptoms import Symptoms, last_words
+from smoltui.core.runs.symptoms import Symptoms, last_words, names_exception
 
 
 class Kind(StrEnum):
@@ -100,6 +100,7 @@ NETWORK = re.compile(
     r"Max retries exceeded|name resolution|Connect(?:ion)?(?:Error|Timeout)|ReadTimeout|LocalEntryNotFound"
     r"|429 Client Error|50[0234] Server Error"
 )
+_REFUSED = re.compile(r"4\d\d (?:Client Error|Forbidden|Unauthorized|Not Found)\b", re.IGNORECASE)
 _LARGER = "choose a flavor with more"
 _MORE_MEMORY = "Choose a flavor with more main memory"
 
@@ -107,7 +108,7 @@ _MORE_MEMORY = "Choose a flavor with more main memory"
 def diagnose(symptoms: Symptoms, about: Circumstances) -> Diagnosis:
     """Why a run failed, from its log and its circumstances."""
     at = progress_words(symptoms)
-    for find in (_by_service, _by_report, _by_error):
+    for find in (_by_service, _by_report, _by_error, _by_last_line):
         if (found := find(symptoms, about, at)) is not None:
             return found
     return _unexplained(symptoms, about, at)
@@ -168,6 +169,14 @@ def _by_error(symptoms: Symptoms, about: Circumstances, at: str) -> Diagnosis | 
     return Diagnosis(Kind.EXCEPTION, f"{error.rstrip('.')}{at}", see_log(about.run_id))
 
 
+def _by_last_line(symptoms: Symptoms, about: Circumstances, at: str) -> Diagnosis | None:
+    """An error that was printed last, without the traceback that would tell it from a handled one."""
+    last = symptoms.last
+    if not names_exception(last) and not _REFUSED.match(last):
+        return None
+    return _named(last, about, at) or Diagnosis(Kind.EXCEPTION, f"{last.rstrip('.')}{at}", see_log(about.run_id))
+
+
 def _named(error: str, about: Circumstances, at: str) -> Diagnosis | None:
     """What is known about an error; None for one that is not in the table."""
     return next((make(error, about, at) for pattern, make in _TABLE if pattern.search(error)), None)
@@ -175,7 +184,7 @@ def _named(error: str, about: Circumstances, at: str) -> Diagnosis | None:
 
 def _gpu(error: str, about: Circumstances, at: str) -> Diagnosis:
     tried = re.search(r"Tried to allocate ([\d.]+ \w+)", error)
-    more = f", which asked for {tried[1]} more" if tried else ""
+    more = f": {tried[1]} more did not fit" if tried else ""
     return Diagnosis(
         Kind.GPU_MEMORY,
         f"The GPU ran out of memory (CUDA out of memory){at}{more}",

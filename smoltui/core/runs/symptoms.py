@@ -49,6 +49,11 @@ def tells(text: str) -> bool:
     return bool(text.strip()) and not _NOISE.match(text)
 
 
+def names_exception(text: str) -> bool:
+    """Whether a line is the last one of a traceback, such as `ValueError: no rows`."""
+    return _EXCEPTION.match(text) is not None
+
+
 @dataclass
 class Symptoms:
     """What was found so far."""

@@ -51,7 +51,7 @@ def symptoms_of(*lines: str) -> Symptoms:
             OOM_KILLED,
             ["step 1", "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB."],
             Kind.GPU_MEMORY,
-            "The GPU ran out of memory (CUDA out of memory), which asked for 2.00 GiB more",
+            "The GPU ran out of memory (CUDA out of memory): 2.00 GiB more did not fit",
         ),
         (OOM_KILLED, ["Loading weights: 40%"], Kind.MAIN_MEMORY, "main memory ran out"),
         (
@@ -82,6 +82,10 @@ def symptoms_of(*lines: str) -> Symptoms:
             Kind.PUSH,
             "The Hub refused the push",
         ),
+        (EXIT_1, ["403 Forbidden: You don't have the rights to create a model."], Kind.PUSH, "refused the push: 403"),
+        (EXIT_1, ["ValueError: no rows", "handled", "next"], Kind.EXIT, "last line: next"),
+        (EXIT_1, ["ValueError: the loss is nan"], Kind.NAN, "became NaN"),
+        (EXIT_1, ["ValueError: no rows."], Kind.EXCEPTION, "ValueError: no rows"),
         (EXIT_1, [*TRACEBACK, "huggingface_hub.errors.GatedRepoError: 401 Client Error."], Kind.ACCESS, "gated"),
         (EXIT_1, [*TRACEBACK, "RuntimeError: probability tensor contains either inf, nan"], Kind.NAN, "became NaN"),
         (
