@@ -4,6 +4,7 @@ SmoltuiError                    message: one sentence; hint: the next step, a ke
 ├── InputError                  a file, key or value is wrong                       exit code 2
 │   ├── PairsError              a source that does not contain preference pairs
 │   ├── RecipeError             recipe.yaml or smoltui.toml cannot be used as it is
+│   │   └── NoRecipeError       the folder has no recipe yet
 │   └── MissingExtraError       a package of an extra is not installed
 ├── RunFailedError              a child process or a run ended without its result   exit code 1
 ├── InternalError               a bug in smoltui (`backends/system/crash.py`)   exit code 70
@@ -54,6 +55,10 @@ class PairsError(InputError):
 
 class RecipeError(InputError):
     """recipe.yaml or smoltui.toml cannot be used as it is."""
+
+
+class NoRecipeError(RecipeError):
+    """The folder has no recipe yet; the hint is the command that creates one."""
 
 
 class MissingExtraError(InputError):

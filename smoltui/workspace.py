@@ -96,6 +96,8 @@ class Workspace(AtRest):
         self._services = services
         self._shell = shell
         self._acts: Acts | None = None
+        self.other_pairs = ""
+        """The set that is open in Pairs, as it was named, if it isn't the recipe's; empty otherwise."""
         self.asks_before_leaving: Callable[[], bool] | None = None
         """Asks a person who wants to quit what becomes of something that is not saved, if there is any."""
 
@@ -182,6 +184,7 @@ class Workspace(AtRest):
     def change_project(self, project: Project) -> None:
         """Takes over another project. The rooms still show the previous one: the app starts them over."""
         self.project, self.remembered = project, Remembered.reading(project.folder)
+        self.other_pairs = ""
         self.monitor.change_project(project)
 
     def open_folder(self, folder: Path) -> None:

@@ -17,6 +17,8 @@ from textual.screen import Screen
 
 from smoltui.backends.project.apply_fix import apply_fix
 from smoltui.backends.system.threads import in_thread
+from smoltui.core.guide.steps import Act as Step
+from smoltui.core.guide.steps import Next
 from smoltui.core.recipe import Act, Fix
 from smoltui.errors import SmoltuiError
 from smoltui.screens.editing import edit_file
@@ -55,6 +57,9 @@ class Fixing:
         elif fix.act is Act.PAIRS:
             self.leave()
             workspace.open_room("pairs")
+        elif fix.act is Act.NEW:
+            self.leave()
+            workspace.do(Next(Step.WIZARD, "", source=workspace.other_pairs))
         elif fix.act is Act.AGAIN:
             self.changed()
         elif fix.copy:

@@ -27,7 +27,7 @@ from smoltui.core.recipe import Act, Fix, Level
 from smoltui.core.runs.chain import HERE_ONLY
 from smoltui.core.runs.place import Place
 from smoltui.core.setting_fields.fields import broken_key
-from smoltui.errors import SmoltuiError
+from smoltui.errors import NoRecipeError, SmoltuiError
 from smoltui.screens.dialogs import Confirm
 from smoltui.screens.field_line import FieldLine
 from smoltui.screens.fixing import Fixing
@@ -164,8 +164,15 @@ class StartDialog(StartOptions):
     def _items(self) -> list[Item]:
         """What can be selected: the checks that ask for something."""
         if self._problem is not None:
-            return [Item(Level.STOP, self._problem.message, self._problem.hint, _fix_of(self._problem))]
-        return items_of(self._checks, self._warning if self.plan is not None else "")
+            fix = _fix_of(self._problem)
+            hint = "" if fix.act is Act.NEW else self._problem.hint  # a command, for who isn't in the app
+            return [Item(Level.STOP, self._problem.message, hint, fix)]
+        return items_of(self._checks, self._warning if self.plan is not None else "", self._account)
+
+    @property
+    def _account(self) -> str:
+        """Name of the account; empty while it is not known."""
+        return self.facts.account.name if self.facts is not None and self.facts.account is not None else ""
 
     def _shown(self) -> Shown:
         flavor = self.chosen_flavor()
@@ -238,8 +245,7 @@ class StartDialog(StartOptions):
         if item is None:
             self._start()
         elif item.fix is not None:
-            account = self.facts.account.name if self.facts is not None and self.facts.account is not None else ""
-            self._fixing.start(item.fix, account)
+            self._fixing.start(item.fix, self._account)
         else:
             self.action_move(1)
 
@@ -360,6 +366,8 @@ class StartDialog(StartOptions):
 
 def _fix_of(problem: SmoltuiError) -> Fix:
     """What enter does about a plan that cannot be made."""
+    if isinstance(problem, NoRecipeError):
+        return Fix(act=Act.NEW)
     name = problem.message.split(" ")[0]
     if key := broken_key(problem.message):
         return Fix(edit=key)

@@ -12,8 +12,8 @@ from smoltui.core.actions.own_keys import follow, own_key
 from smoltui.core.machine.device import gib
 from smoltui.core.machine.duration import Duration
 from smoltui.core.preflight.preflight import Check, Facts
-from smoltui.core.recipe import Level
-from smoltui.core.runs.cost import Flavor, usd, usd_span, worst_cost
+from smoltui.core.recipe import Act, Fix, Level
+from smoltui.core.runs.cost import Flavor, rate, usd, usd_span, worst_cost
 from smoltui.core.runs.pace import as_span, as_time
 from smoltui.core.runs.place import Place, Target
 from smoltui.core.runs.run import RunSpec
@@ -67,8 +67,12 @@ def head(shown: Shown, width: int) -> Text:
         rows.append(_row("after", Text(shown.after), "n", width))
         if shown.facts is not None:
             model = str(shown.facts.values.get("model_name_or_path") or "–")
-            plan = f"{safe_line(redact(model), 60)} · {shown.facts.summary.sentence}"
-            rows.append(_row("plan", Text(plan), "", width))
+            model, then = safe_line(redact(model), 60), f" · {shown.facts.summary.sentence}"
+            if len(model) + len(then) >= width - LABEL_WIDTH:
+                model = model.rpartition("/")[2] or model
+            if len(model) + len(then) >= width - LABEL_WIDTH:
+                then = then.partition(" of ")[0]
+            rows.append(_row("plan", Text(f"{model}{then}"), "", width))
         rows.append(Text())
     rows += _sums(shown, width)
     for row in rows:
@@ -105,20 +109,16 @@ def _flavor(shown: Shown, width: int) -> Text:
     if flavor.count:
         memory = f" {gib(flavor.vram_bytes)}" if flavor.vram_bytes is not None and width >= 80 else ""
         parts.append(f"{flavor.count} × {safe_line(flavor.accelerator or '?', 20)}{memory}")
-    parts.append(_rate(flavor))
+    parts.append(rate(flavor))
     text = Text(" · ".join(parts))
     cheaper, dearer = (
         f"{safe_line(one.name, 20)} {_short_rate(one)}".strip() if one else "" for one in shown.neighbours
     )
     near = f"‹ {' · '.join(filter(None, (cheaper, dearer)))} ›"
-    room = width - LABEL_WIDTH - KEY_WIDTH - text.cell_len - 1
+    room = width - LABEL_WIDTH - KEY_WIDTH - text.cell_len - 2
     if room >= len(near) and (cheaper or dearer):
         text.append(" " * (room - len(near)) + " ").append(near, "dim")
     return text
-
-
-def _rate(flavor: Flavor) -> str:
-    return "price unknown" if flavor.usd_per_hour is None else f"{flavor.usd_per_hour:.2f} USD/h"
 
 
 def _short_rate(flavor: Flavor) -> str:
@@ -179,18 +179,30 @@ def goes_to(facts: Facts, place: Place, spec: RunSpec) -> str:
 
 def _row(label: str, value: Text, key: str, width: int) -> Text:
     """One row in `width` cells, with its key at the end."""
-    room = width - LABEL_WIDTH - KEY_WIDTH
+    room = width - LABEL_WIDTH - (KEY_WIDTH if key else 1)
     text = Text(no_wrap=True).append(f" {label:<{LABEL_WIDTH - 1}}", "dim")
     shown = Text("").append_text(value)
     shown.truncate(max(1, room), overflow="ellipsis", pad=True)
-    return text.append_text(shown).append(f"{own_key(key, HERE):>{KEY_WIDTH}}", "cyan")
+    text.append_text(shown)
+    return text.append(f"{own_key(key, HERE):>{KEY_WIDTH}}", "cyan") if key else text
 
 
-def items_of(checks: Sequence[Check], warning: str) -> list[Item]:
-    """The checks that ask for something, the most severe first; `warning` is that of the room."""
+def items_of(checks: Sequence[Check], warning: str, account: str = "") -> list[Item]:
+    """The checks that ask for something, the most severe first; `warning` is that of the room.
+
+    `account` is the name for fixes that need it; empty if it is not known.
+    Logging in comes before all others: the names that they write need an account.
+    """
+
+    def fix_of(check: Check) -> Fix | None:
+        return check.fix.for_account(account) if check.fix is not None and account else check.fix
+
+    def rank(check: Check) -> tuple[bool, bool]:
+        return check.level is not Level.STOP, check.fix is None or check.fix.act is not Act.LOGIN
+
     found = [
-        Item(check.level, check.sentence, _next_step(check), check.fix, check.name)
-        for check in sorted(checks, key=lambda check: check.level is not Level.STOP)
+        Item(check.level, check.sentence, _next_step(check), fix_of(check), check.name)
+        for check in sorted(checks, key=rank)
         if check.level is not Level.PASS
     ]
     if warning:

@@ -13,7 +13,7 @@ from smoltui.backends.runs.spec import Options
 from smoltui.core.machine.hardware import FlavorFit, accelerators, fits
 from smoltui.core.preflight.preflight import Facts
 from smoltui.core.runs.choice import Choice
-from smoltui.core.runs.cost import Flavor, usd, usd_span, worst_cost
+from smoltui.core.runs.cost import Flavor, rate, usd, usd_span, worst_cost
 from smoltui.core.runs.pace import as_span
 from smoltui.core.runs.place import Place
 from smoltui.core.runs.run import timeout_seconds
@@ -121,13 +121,12 @@ class StartOptions(Explains[Chosen], Modal[Chosen]):
     def _words(self, fit: FlavorFit) -> str:
         """How well the recipe fits, expected time and cost, the most that it can cost, accelerators, and the price."""
         flavor, seconds = fit.flavor, (self.plan.spec.timeout_seconds if self.plan is not None else 0) or 0
-        rate = "price unknown" if flavor.usd_per_hour is None else f"{flavor.usd_per_hour:.2f} USD/h"
         most = worst_cost(flavor, seconds)
         time = as_span(fit.took.low, fit.took.high) if fit.took is not None else "time unknown"
         cost = "" if fit.cost is None else f"{usd_span(*fit.cost).removesuffix(' USD')}, "
         late = " (the limit may come first)" if fit.took is not None and fit.took.high > seconds else ""
         worst = "" if most is None else f"{cost}at most {usd(most)}{late}"
-        parts = [fit.in_words, time, worst, accelerators(flavor), rate]
+        parts = [fit.in_words, time, worst, accelerators(flavor), rate(flavor)]
         return " · ".join(part for part in parts if part)
 
     def _flavor_chosen(self, name: str | None) -> None:

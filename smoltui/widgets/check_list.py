@@ -167,7 +167,7 @@ class CheckList(Selectable, can_focus=True):
                 key = in_own_keys(self.screen, f"{'' if self.has_focus or not self.can_focus else 'tab, '}enter: ")
                 said = Text(key, "bold cyan").append(safe_line(redact(told), 300))
                 lines += _hanging(Text(" " * (INDENT + 1)), said, width, console)
-            if item.next_step.rstrip(".").lower() not in ("", told.lower()):
+            if item.next_step.rstrip(".").lower().replace(" and ", ", ") not in ("", told.lower()):
                 said = Text(safe_line(redact(item.next_step), 300), "dim")
                 lines += _hanging(Text(" " * (INDENT + 1)), said, width, console)
         return lines

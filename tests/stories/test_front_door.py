@@ -68,10 +68,10 @@ async def test_from_one_file_to_compared_models(tmp_path: Path, wait_until: Wait
         await wait_until(lambda: "learning_rate" in seen(app) and "high for DPO" in seen(app))
         assert not project.has_recipe
         await press("enter")
-        await wait_until(lambda: "36 pairs of my_pairs.jsonl" in seen(app) and "Peak memory" in seen(app))
+        await wait_until(lambda: "37 pairs of my_pairs.jsonl" in seen(app) and "Peak memory" in seen(app))
         assert not project.has_recipe
         await press("enter")
-        await wait_until(lambda: "per step" in seen(app) and "Train mine" in seen(app))
+        await wait_until(lambda: "epochs of 37 pairs" in seen(app) and "Train mine" in seen(app))
         await press("enter")
         await pilot.resize_terminal(120, 40)
         await wait_until(lambda: "COMPLETED" in seen(app, "RunList"), 240)
@@ -115,9 +115,9 @@ async def test_from_a_name_on_the_hub_to_the_model_of_a_job(
         await wait_until(lambda: all(text in " ".join(seen(app).split()) for text in texts))
 
     async with app.run_test(size=size) as pilot:
-        await then("pair 1 of 60", "not the recipe's pairs")
+        await then("pair 1 of 60", "press U to train on them")
         await pilot.press("U")
-        await then("60 pairs in the first 60 rows", "10 % of the prompts")
+        await then("60 pairs in the first 60 rows", "60 usable pairs", "10 % of the prompts (4 pairs)")
         await pilot.press("enter")
         await then("Which model should learn?", "› SmolLM2-135M-Instruct", "GiB free")
         await pilot.press("enter")

@@ -26,12 +26,16 @@ from smoltui.backends.runs.plan import Plan
 from smoltui.backends.services import Services
 from smoltui.core.machine.account import Account
 from smoltui.core.machine.device import DeviceReport
+from smoltui.core.preflight.check import Check
 from smoltui.core.preflight.preflight import Facts
+from smoltui.core.recipe import Act, Fix, Level
+from smoltui.core.recipe.fix import ACCOUNT, writes
 from smoltui.core.runs import events
 from smoltui.core.runs.cost import Flavor
 from smoltui.core.runs.run import Run, RunSpec
 from smoltui.errors import InputError, NotLoggedInError
 from smoltui.screens import start_dialog
+from smoltui.screens.start_dialog_text import items_of
 from tests.conftest import seen
 from tests.paths import FAKE_TRAINING
 
@@ -210,11 +214,26 @@ async def test_a_removed_key_stops_it_with_its_successor(app: SmoltuiApp, wait_u
         assert "Train demo" in seen(app)
 
 
+def test_logging_in_comes_before_names_that_need_an_account() -> None:
+    """Enter on the first line would otherwise fail, because nobody is logged in yet."""
+    name = writes(hub_model_id=f"{ACCOUNT}/aligned")
+    checks = [
+        Check("hub_model_id", Level.STOP, "A placeholder", "", name),
+        Check("account", Level.STOP, "You are not logged in to the Hub", "", Fix(act=Act.LOGIN)),
+    ]
+    first, second = items_of(checks, "")
+    assert (first.name, second.enter) == ("account", f"write hub_model_id: {ACCOUNT}/aligned")
+    assert items_of(checks, "", "ada")[1].enter == "write hub_model_id: ada/aligned"
+
+
 async def test_a_folder_without_a_recipe_says_how_to_start(tmp_path: Path, jobs: Jobs, wait_until: Wait) -> None:
     app = SmoltuiApp(Project(tmp_path), Services({"local": LocalEngine(SCRIPT), "hub": jobs}), opening="runs")
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("t")
-        await wait_until(lambda: "has no recipe.yaml" in seen(app) and "smoltui demo" in seen(app))
+        await wait_until(lambda: "has no recipe.yaml" in seen(app))
+        assert "enter: start a project step by step" in seen(app)
+        await pilot.press("enter")
+        await wait_until(lambda: "Which pairs should the model learn from?" in seen(app))
 
 
 async def test_without_the_train_extra_the_command_that_installs_it_is_told(

@@ -158,7 +158,8 @@ async def draft_checks(draft: Draft, engine: Engine) -> list[Check]:
     pairs = PlannedPairs()
     if facts is not None and facts.rows is not None:
         held = f", {percent(facts.held_out_share)} of the prompts held out" if facts.held_out_share else ""
-        pairs = PlannedPairs(facts.rows, f"{facts.rows:,} pairs of {facts.dataset}{held}")
+        about = "" if facts.exact else "about "
+        pairs = PlannedPairs(facts.rows, f"{about}{facts.rows:,} pairs of {facts.dataset}{held}")
     values = values_of(lines)
     # What is held out is decided by prompt, so TRL draws nothing.
     if values.pop("test_split_size", None) is not None:

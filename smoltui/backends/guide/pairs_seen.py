@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from smoltui.backends.data_files.head import open_head, raw_head
 from smoltui.backends.data_files.hub_names import hub_name
 from smoltui.backends.data_files.local import is_pattern
-from smoltui.backends.data_files.source import PairsSpec, UnknownShapeError, is_local
+from smoltui.backends.data_files.source import PairsSpec, UnknownShapeError, is_local, open_spec
 from smoltui.backends.data_files.splits import format_of
 from smoltui.backends.pairs.counted import PairCounts
 from smoltui.backends.pairs.curated import set_name
@@ -25,6 +25,8 @@ from smoltui.errors import PairsError, SmoltuiError
 
 LARGE_BYTES = 200 << 20
 """Files above this are not counted here: it would take seconds."""
+FULLY = 5000
+"""Up to so many pairs, those that are held out are counted; of more, their number is estimated from the share."""
 FEW_ROWS = 20
 """Below this, nothing is held out: a share would be one pair or none."""
 SMALL_ROWS, SMALL_SHARE, SHARE = 1000, 0.1, 0.05
@@ -51,7 +53,9 @@ class PairsSeen:
     pairs: tuple[Pair, ...] = ()
     """The first pairs."""
     usable: int | None = None
-    """Pairs of the split for training; None if they were not counted."""
+    """Pairs of the split for training, with those that are held out; None if they were not counted."""
+    prompts: tuple[int, ...] | None = None
+    """Hash of the prompt of each of these pairs; None if there are more than `FULLY`, or they were not counted."""
     problem: str = ""
     """Why its shape is unknown, one sentence; empty if it is known."""
     columns: tuple[str, ...] = ()
@@ -74,16 +78,27 @@ class PairsSeen:
         if self.test_split or (self.usable is not None and self.usable < FEW_ROWS):
             return 0.0
         wanted = SMALL_SHARE if self.usable is not None and self.usable < SMALL_ROWS else SHARE
-        prompts = [prompt_hash(pair.prompt) for pair in self.pairs if pair.readable]
+        prompts = self.prompts or [prompt_hash(pair.prompt) for pair in self.pairs if pair.readable]
         for share in (wanted, *(larger for larger in LARGER_SHARES if larger > wanted)):
             if not prompts or sum(held_out(prompt, DEFAULT_SEED, share) for prompt in prompts) >= FEWEST_HELD_OUT:
                 return share
         return 0.0
 
+    @property
+    def held(self) -> int | None:
+        """Pairs that are held out from this split; None if that was not counted."""
+        if not self.share:
+            return 0
+        if self.prompts is None:
+            return None
+        return sum(held_out(prompt, DEFAULT_SEED, self.share) for prompt in self.prompts)
+
     def facts(self, project: Path) -> PairsFacts:
         """What the recipe of a project in this folder says of it."""
         name, config, builder = _named(self.spec, self.base, project)
-        train = round(self.usable * (1 - self.share)) if self.usable is not None else None
+        share, train, held = self.share, self.usable, self.held
+        if train is not None:
+            train = train - held if held is not None else round(train * (1 - share))
         return PairsFacts(
             dataset=name,
             builder=builder,
@@ -91,7 +106,8 @@ class PairsSeen:
             train_split=self.split,
             test_split=self.test_split,
             rows=train,
-            held_out_share=self.share,
+            exact=held is not None,
+            held_out_share=share,
             columns=self.spec.columns or {},
             how=self.spec.how,
         )
@@ -132,13 +148,24 @@ def look_at(spec: PairsSpec, base: Path) -> PairsSeen:
     except UnknownShapeError as error:
         return replace(seen, problem=error.message, columns=error.columns, rows=error.rows)
     found = how_read(head.schema, rows or head.rows, spec.columns, spec.how)
-    pairs = [pair_of(at, row) for at, row in enumerate(head.rows[:PROMPT_ROWS])]
+    pairs = [pair_of(at, row) for at, row in enumerate(head.rows)]
+    usable = _usable(spec, base, start.found.splits)
+    prompts = _prompt_hashes(pairs) if head.whole else None
+    if prompts is None and usable is not None and usable <= FULLY:
+        source = open_spec(spec, base)
+        prompts = _prompt_hashes(pair_of(at, row) for at, row in enumerate(source.rows(0, len(source))))
     return replace(
         seen,
         lines=tuple(how_lines(found.as_json())),
-        pairs=tuple(pairs),
-        usable=_usable(spec, base, start.found.splits),
+        pairs=tuple(pairs[:PROMPT_ROWS]),
+        usable=usable if prompts is None else len(prompts),
+        prompts=prompts,
     )
+
+
+def _prompt_hashes(pairs: Iterable[Pair]) -> tuple[int, ...]:
+    """Of the pairs that can be trained on."""
+    return tuple(prompt_hash(pair.prompt) for pair in pairs if pair.reason is None)
 
 
 def _with_split(spec: PairsSpec, base: Path) -> PairsSpec:

@@ -22,7 +22,7 @@ from smoltui.backends.system.small_file import read_small
 from smoltui.backends.system.yaml_limits import MOST_BYTES, YAMLLimitError, check_nodes, safe_yaml, yaml_errors
 from smoltui.core.recipe.changes import changes_in_words
 from smoltui.core.recipe.fields import BY_KEY
-from smoltui.errors import RecipeError
+from smoltui.errors import NoRecipeError, RecipeError
 from smoltui.safe_text import safe_line
 
 if TYPE_CHECKING:
@@ -323,10 +323,11 @@ def load_project_recipe(project: Project) -> RecipeFile:
     """The recipe of a project.
 
     Raises:
-        RecipeError: as `load_recipe`; for a folder without a recipe, the hint is the command that creates one.
+        NoRecipeError: the folder has none.
+        RecipeError: as `load_recipe`.
     """
     if not project.has_recipe:
-        raise RecipeError(
+        raise NoRecipeError(
             f"This folder has no {RECIPE_NAME}: {project.folder}",
             "Create a project: smoltui new FOLDER, or try the demo: smoltui demo FOLDER",
         )

@@ -113,7 +113,8 @@ async def gather(plan: Plan, engine: Engine, *, alone: bool = False) -> Facts:
     )
     findings = [one for one in findings if one.key != "resume_from_checkpoint" or one.level is Level.STOP]  # looked at
     facts = replace(facts, resume_problem=_look_at_checkpoint(plan, facts))
-    if plan.spec.pairs_hash is not None:  # the held-out split is written out, so TRL draws none
+    # The held-out split is written out, now or when the run starts, so TRL draws none.
+    if plan.spec.pairs_hash is not None or plan.pairs.decided is not None:
         findings = [one for one in findings if one.key != "test_split_size" or one.level is Level.STOP]
     longest = facts.sizes.padded_to if facts.sizes is not None else None
     if longest is not None:  # the pairs say what the absence of a limit means

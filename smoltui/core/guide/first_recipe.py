@@ -30,6 +30,8 @@ class PairsFacts:
     """Split that is held out by its author; empty if there is none."""
     rows: int | None = None
     """Pairs for training; None if they were not counted."""
+    exact: bool = True
+    """`rows` is counted; otherwise it is what a share of the prompts leaves, about."""
     held_out_share: float = 0.0
     """Share of the prompts that a decision holds out; 0: none."""
     columns: Mapping[str, str] = field(default_factory=dict)

@@ -14,7 +14,7 @@ from smoltui.core.machine.device import GIB, DeviceReport
 from smoltui.core.machine.fit import Fit, estimate
 from smoltui.core.machine.hardware import device_bytes
 from smoltui.core.machine.model_shape import KNOWN, ModelShape
-from smoltui.core.runs.cost import Flavor, price
+from smoltui.core.runs.cost import Flavor, rate
 from smoltui.core.runs.place import Place
 
 
@@ -155,17 +155,17 @@ class Way:
 
     @property
     def words(self) -> str:
-        """`needs 3.1 of 22 GiB: fits`, with the price where it costs money."""
+        """`3.1 of 22 GiB: fits`, with the price where it costs money."""
         if self.needs is None:
             memory = "memory unknown for this model"
         elif self.has is None:
             memory = f"needs {self.needs / GIB:.1f} GiB"
         else:
             said = {"fits": "fits", "tight": "may not fit", "no": "does not fit"}[self.verdict]
-            memory = f"needs {self.needs / GIB:.1f} of {self.has / GIB:.0f} GiB: {said}"
+            memory = f"{self.needs / GIB:.1f} of {self.has / GIB:.0f} GiB: {said}"
         if not self.place.pays:
             return memory
-        paid = f"{self.flavor.name}, {price(self.flavor)}" if self.flavor is not None else "prices unknown"
+        paid = f"{self.flavor.name}, {rate(self.flavor)}" if self.flavor is not None else "prices unknown"
         return f"{memory} · {paid}"
 
 
@@ -216,7 +216,8 @@ def _paid(shape: ModelShape | None, method: Method, place: Place, flavors: Seque
     fit = needed(shape, method, processor=False)
     if fit is None:
         return Way(method, place, "unknown", None, None)
-    fitting = [one for one in flavors if one.count == 1 and fit.verdict(device_bytes(one)) == "fits"]
+    able = [one for one in flavors if one.count == 1 and one.has_bf16]  # the first recipe computes in bfloat16
+    fitting = [one for one in able if fit.verdict(device_bytes(one)) == "fits"]
     priced = [one for one in fitting if one.usd_per_minute is not None]
     best = min(priced, key=lambda one: one.usd_per_minute or 0.0) if priced else None
     verdict = "fits" if best is not None else "no" if flavors else "unknown"

@@ -41,6 +41,10 @@ class Act(StrEnum):
     DEVICE = "device"
 
 
+NEW_PROJECT = "Press 0, then n to start a project step by step, or d for the demo."
+"""What to do in a folder without a recipe, from another room than Home."""
+
+
 @dataclass(frozen=True, slots=True)
 class Next:
     """The next step: one sentence, and the key of Home that does it (as does enter)."""
@@ -139,6 +143,8 @@ class ProjectFacts:
     """Why recipe or settings cannot be used, one sentence; empty if they can."""
     found: tuple[str, ...] = ()
     """Files in the folder that look like pairs, relative to it."""
+    opened: str = ""
+    """A set that is open in Pairs and isn't the recipe's, as it was named; empty without one."""
     model: str = ""
     """The recipe's model, a path or Hub id; empty if it names none."""
     recipe: str = ""
@@ -216,6 +222,8 @@ def next_step(facts: ProjectFacts) -> Next:
 
 def _begin(facts: ProjectFacts) -> Next:
     """The first step in a folder without a recipe."""
+    if facts.opened:
+        return Next(Act.WIZARD, f"Press n to start a project with {facts.opened}.", "n", source=facts.opened)
     if facts.found:
         return Next(Act.WIZARD, f"Press n to start a project with {facts.found[0]}.", "n", source=facts.found[0])
     return Next(Act.DEMO, "Press d to try the demo, n to start a project of your own, or o to open pairs.", "d")
@@ -245,7 +253,7 @@ def _after_runs(facts: ProjectFacts) -> Next | None:
 def _train(facts: ProjectFacts) -> Next:
     if not facts.here:
         if facts.pays and facts.account == "":
-            return Next(Act.DEVICE, "Log in with `hf auth login` to train on Jobs, or press t to train here.", "D")
+            return Next(Act.TRAIN, "Press t to log in to the Hub and train on Jobs; the cost is shown first.", "t")
         costs = "; the cost is shown first" if facts.pays else ""
         return Next(Act.TRAIN, f"Press t to train on {facts.where}{costs}.", "t")
     if facts.lacking:
@@ -276,6 +284,8 @@ def _pairs(facts: ProjectFacts) -> Step:
     if not facts.looked:
         return step(State.UNKNOWN, "")
     if not facts.has_recipe:
+        if facts.opened:
+            return step(State.NEXT, f"{facts.opened}, open in Pairs")
         found = f"found here: {', '.join(facts.found[:3])}" if facts.found else "none in this folder yet"
         more = f" and {len(facts.found) - 3:,} more" if len(facts.found) > 3 else ""
         return step(State.NEXT if facts.found else State.LATER, f"{found}{more}")

@@ -416,8 +416,7 @@ def _flavor(facts: Facts) -> list[Check]:
             )
         ]
     checks = []
-    if "T4" in (flavor.accelerator or "").upper().split() and mixed_precision(facts.values) == "bf16":
-        # Turing cards (compute capability 7.5) have no bfloat16 units.
+    if not flavor.has_bf16 and mixed_precision(facts.values) == "bf16":
         checks.append(
             Check(
                 "flavor",

@@ -30,6 +30,8 @@ class Act(StrEnum):
     """Runs `hf auth login` in this terminal."""
     PAIRS = "pairs"
     """Opens the Pairs room, with the recipe's pairs."""
+    NEW = "new"
+    """Starts a project step by step."""
     AGAIN = "again"
     """Runs the checks again."""
 
@@ -95,12 +97,19 @@ class Fix:
                 return "log in: hf auth login"
             case Act.PAIRS:
                 return "look at the pairs"
+            case Act.NEW:
+                return "start a project step by step"
             case Act.AGAIN:
                 return "check again"
         return f"copy {self.copy}" if self.copy else ""
 
 
-_VERBS: Mapping[Act, str] = {Act.LOGIN: "Log in", Act.PAIRS: "Open Pairs", Act.AGAIN: "Check again"}
+_VERBS: Mapping[Act, str] = {
+    Act.LOGIN: "Log in",
+    Act.PAIRS: "Open Pairs",
+    Act.NEW: "New project",
+    Act.AGAIN: "Check again",
+}
 
 
 def _written(values: Mapping[str, Any], between: str) -> str:

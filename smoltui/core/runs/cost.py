@@ -37,6 +37,14 @@ class Flavor:
     def usd_per_hour(self) -> float | None:
         return None if self.usd_per_minute is None else self.usd_per_minute * 60
 
+    @property
+    def has_bf16(self) -> bool:
+        """Whether its accelerator computes in bfloat16: of those listed, only the T4 (compute capability 7.5) cannot.
+
+        NVIDIA, CUDA C++ Programming Guide: bfloat16 needs compute capability 8.0.
+        """
+        return bool(self.count) and "T4" not in (self.accelerator or "").upper().split()
+
 
 def worst_cost(flavor: Flavor, timeout_seconds: float) -> float | None:
     """Maximum cost of a Job, USD: it is killed at its timeout. None if the price is unknown."""
@@ -87,6 +95,11 @@ def _rough(amount: float) -> str:
 def usd_in_short(amount: float) -> str:
     """An amount without its unit for a narrow column: without cents from 100 USD on."""
     return f"{amount:,.0f}" if amount >= 100 else usd(amount).removesuffix(" USD")
+
+
+def rate(flavor: Flavor) -> str:
+    """The same, for a column or a row: `2.50 USD/h`."""
+    return "price unknown" if flavor.usd_per_hour is None else f"{flavor.usd_per_hour:.2f} USD/h"
 
 
 def price(flavor: Flavor) -> str:

@@ -18,9 +18,10 @@ from smoltui.backends.system.threads import in_thread
 from smoltui.core.evaluation.figures import manner_of
 from smoltui.core.evaluation.thoughts import split
 from smoltui.core.guide.ends import Act, End, Outcome
+from smoltui.core.guide.steps import NEW_PROJECT
 from smoltui.core.meanings.shown import CARDS_OF
 from smoltui.core.runs.run import Run
-from smoltui.errors import SmoltuiError
+from smoltui.errors import NoRecipeError, SmoltuiError
 from smoltui.safe_text import safe_line
 from smoltui.screens.evaluate.answer_sheet import AnswerSheet
 from smoltui.screens.evaluate.base import ANSWERS, HELD_OUT, ROOMY, WIDE
@@ -322,7 +323,8 @@ class EvaluateRoom(Choosing, Measuring, Copying):
         else:
             self._loaded = None
             self._draw_head()
-        self._set_status(" → ".join(filter(None, (error.message, error.hint))))
+        hint = NEW_PROJECT if isinstance(error, NoRecipeError) else error.hint
+        self._set_status(" → ".join(filter(None, (error.message, in_own_keys(self, hint)))))
 
     def _show_loaded(self, loaded: answers.Opening) -> None:
         moved, first = self._sheet.prompt_set != loaded.sheet.prompt_set, self._loaded is None

@@ -89,6 +89,8 @@ class HomeRoom(Room):
     @on(textual_events.ScreenResume)
     def look_again(self) -> None:
         if self._facts.looked:
+            self._facts = replace(self._facts, opened=self.workspace.other_pairs)
+            self._draw()
             self._look(if_changed=True)
             self._read_runs()
         if self._account_problem != CHECKING:  # the token may be another one now; the same one is not asked about again
@@ -126,7 +128,8 @@ class HomeRoom(Room):
         read: ProjectFacts = await in_thread(partial(situation.read_project, project))
         before = self._facts
         self._facts = replace(
-            read, pairs=before.pairs, runs=before.runs, with_model=before.with_model, compared=before.compared,
+            read, opened=self.workspace.other_pairs,
+            pairs=before.pairs, runs=before.runs, with_model=before.with_model, compared=before.compared,
             account=before.account, memory=before.memory, memory_words=before.memory_words, lacking=before.lacking,
         )  # fmt: skip
         self._recent = await in_thread(partial(recent.recent_projects, but=project.folder))
@@ -232,7 +235,8 @@ class HomeRoom(Room):
         if action == "next_step" and not self.next.key:
             return "The folder is still being read"
         if action == "compare" and self._facts.trained is None:
-            return "No run of this project has produced a model yet. Press t to train"
+            train = "Press t to train" if self._facts.has_recipe else "Start a project first"
+            return f"No run of this project has produced a model yet. {train}"
         return super().why_not(action, parameters)
 
     def action_next_step(self) -> None:

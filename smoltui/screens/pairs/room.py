@@ -172,7 +172,7 @@ class PairsRoom(Room):
         split = safe_line(opened.split, 30)
         if len(opened.splits) > 1:
             split += f", one of {len(opened.splits)} splits"
-        other = " · not the recipe's pairs" if session.is_other else ""
+        other = f" · {self._offer_to_use()}" if session.is_other else ""
         rest = f" · {split}{other} · {SCHEMAS[opened.schema]}"
         room = self.size.width - 2 - len(place) - 2
         left = Text(safe_line(opened.name, 60), "bold", no_wrap=True).append(rest, "not bold dim")
@@ -182,6 +182,11 @@ class PairsRoom(Room):
             self._where_shown = left
             where.update(left, layout=False)
             self._remember_row()
+
+    def _offer_to_use(self) -> str:
+        """The key that makes another set the recipe's, in words."""
+        use = "not the recipe's pairs: U uses them" if self.workspace.project.has_recipe else "press U to train on them"
+        return in_own_keys(self, use)
 
     def show_status(self, line: Text | None) -> None:
         """Draws the line above the keys; None hides it."""
@@ -332,6 +337,7 @@ class PairsRoom(Room):
         session.loading = "loading" if reads else ""  # shown with the first pair, before the import has started
         session.shown = shown
         self.session = session
+        self.workspace.other_pairs = opened.spec.source if is_other else ""
         self._set_view.take(session)
         self._show("pairs-set", self._set_view.pane)
         for note in opened.notes if not again else ():

@@ -16,6 +16,7 @@ from smoltui.backends.project.recipe_file import load_recipe
 from smoltui.backends.project.settings_file import load_settings
 from smoltui.backends.services import place_of_setting
 from smoltui.backends.system.threads import in_thread
+from smoltui.core.guide.steps import NEW_PROJECT
 from smoltui.core.recipe import ABSENT
 from smoltui.core.runs.place import Target
 from smoltui.core.settings.file_name import FILE_NAME
@@ -65,10 +66,7 @@ class RecipeReading(RecipeLooking):
         project, view = self.workspace.project, self._view
         if not project.has_recipe and view == RECIPE_NAME:
             self._sheet = None
-            self._nothing(
-                f"There is no recipe in this folder: {project.folder}\n\n"
-                "Press 0, then n to start a project step by step, or d for the demo."
-            )
+            self._nothing(f"There is no recipe in this folder: {project.folder}\n\n{NEW_PROJECT}")
             return
         try:
             async with self._writing:

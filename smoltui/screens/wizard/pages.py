@@ -80,7 +80,8 @@ def _held_out(seen: PairsSeen) -> str:
     if seen.test_split:
         return f"the split {seen.test_split}"
     if seen.share:
-        return f"{percent(seen.share)} of the prompts, chosen by a fixed seed"
+        pairs = f" ({seen.held:,} pairs)" if seen.held is not None else ""
+        return f"{percent(seen.share)} of the prompts{pairs}, chosen by a fixed seed"
     return "nothing: too few pairs"
 
 

@@ -23,7 +23,7 @@ from smoltui.backends.project.new_project import PRESETS
 from smoltui.backends.system.paths import expanded, shown_path
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.pairs.reading_fields import Read
-from smoltui.core.preflight.preflight import Check, may_start
+from smoltui.core.preflight.preflight import Check
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
 from smoltui.screens.modal import Modal
@@ -381,7 +381,6 @@ class Wizard(Modal[tuple[Path, bool] | None]):
         """Writes the project."""
         from smoltui.backends.guide.first_project import make_project
 
-        checks = self._checks
         self._doing = "Writing the project…"
         self._draw()
         try:
@@ -392,4 +391,4 @@ class Wizard(Modal[tuple[Path, bool] | None]):
             self._draw()
             return
         ready = self.draft.seen is not None and self.draft.model is not None
-        self.dismiss((project.folder, starts and ready and (checks is None or may_start(checks))))
+        self.dismiss((project.folder, starts and ready))

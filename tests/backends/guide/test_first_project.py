@@ -33,6 +33,25 @@ def new_from(folder: Path, source: str) -> NewProject:
     return NewProject(folder, choices, "local", seen=seen)
 
 
+@pytest.mark.parametrize("count", [40, 60, 600])
+def test_held_out_pairs_are_counted_as_the_run_holds_them_out(tmp_path: Path, count: int) -> None:
+    """A share of the prompts is rarely the same share of the pairs, and the wizard says what the run will say."""
+    (tmp_path / "my_pairs.jsonl").write_text(rows(count))
+    new = new_from(tmp_path, "my_pairs.jsonl")
+    project = make_project(new)
+    made = curate(project, load_recipe(project.recipe_path).values)
+    assert new.seen is not None and new.choices.pairs is not None and made is not None
+    assert (new.choices.pairs.rows, new.seen.held) == (made.exported.train, made.exported.test)
+
+
+def test_of_a_large_set_the_held_out_pairs_are_estimated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("smoltui.backends.guide.pairs_seen.FULLY", 90)
+    (tmp_path / "many.jsonl").write_text(rows(100))
+    seen = look_at(PairsSpec("many.jsonl"), tmp_path)
+    assert (seen.usable, seen.held, seen.facts(tmp_path).rows) == (100, None, 90)
+    assert not seen.facts(tmp_path).exact
+
+
 def test_from_a_single_file(tmp_path: Path) -> None:
     """The file stays where it is; a tenth of the prompts is held out, and asked; the demo's model is copied."""
     (tmp_path / "my_pairs.jsonl").write_text(rows(60))

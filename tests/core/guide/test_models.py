@@ -47,7 +47,7 @@ def test_where_a_small_model_trains() -> None:
         *((method, "hub") for method in Method),
     ]
     assert found[suggested(found, SMALL)] == found[0] and found[0].verdict == "fits"
-    assert "of 32 GiB: fits" in found[0].words and "l4x1, 0.80 USD per hour" in found[2].words
+    assert "of 32 GiB: fits" in found[0].words and "l4x1, 0.80 USD/h" in found[2].words
     unknown = ways(SMALL, LAPTOP, [HERE, JOBS], {})
     assert unknown[2].words.endswith("prices unknown") and unknown[2].verdict == "unknown"
 

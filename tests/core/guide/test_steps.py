@@ -60,7 +60,7 @@ SITUATIONS = [
     (replace(READY, runs=None, pairs=None, memory=None), Act.TRAIN, "t", "train here"),
     (replace(READY, lacking=("torch",)), Act.DEVICE, "D", "pip install"),
     (replace(READY, memory="no"), Act.RECIPE, "3", "does not fit here"),
-    (replace(READY, here=False, pays=True, where="Jobs", account=""), Act.DEVICE, "D", "hf auth login"),
+    (replace(READY, here=False, pays=True, where="Jobs", account=""), Act.TRAIN, "t", "log in to the Hub"),
     (replace(READY, here=False, pays=True, where="Jobs", account="ada"), Act.TRAIN, "t", "cost is shown first"),
     (replace(READY, here=False, where="the cluster", memory="no"), Act.TRAIN, "t", "train on the cluster"),
     (with_runs(run(Stage.RUNNING)), Act.RUNS, "4", "step 12 of 48"),
