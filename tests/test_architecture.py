@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import graphlib
+import importlib
 import importlib.util
 import json
 import re
@@ -373,3 +374,36 @@ def test_pyarrow_is_imported_before_its_parts() -> None:
             if node not in checked and any(name.startswith("pyarrow.") for name in names):
                 found.append(f"{path.relative_to(PACKAGE)}:{node.lineno}")
     assert not found, f"write from pyarrow import …: {found}"
+
+
+def test_no_package_imports_its_own_modules() -> None:
+    """Threads that import two of its modules could wait for each other (`late_names.py`): names come on first use.
+
+    Apart from packages that are there before the first thread.
+    """
+    early = {"smoltui.redaction", "smoltui.wire"}
+    for name, path in FILES.items():
+        if path.name != "__init__.py" or name in early:
+            continue
+        tree = ast.parse(path.read_text())
+        late = {node for branch in tree.body if isinstance(branch, ast.If) for node in ast.walk(branch)}
+        own = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node not in late]
+        assert not [module for module in own if (module or "").startswith(f"{name}.")], name
+    code = f"import sys, smoltui.app; print({early!r} <= sys.modules.keys())"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "True"
+
+
+@pytest.mark.parametrize("name", ["smoltui.core.recipe", "smoltui.core.meanings"])
+def test_names_that_come_on_first_use_are_those_that_are_checked_for_types(name: str) -> None:
+    package = importlib.import_module(name)
+    told = {
+        alias.name: node.module
+        for node in ast.walk(ast.parse(FILES[name].read_text()))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{name}.")
+        for alias in node.names
+    }
+    assert sorted(told) == sorted(package.__all__)
+    for each, module in told.items():
+        assert getattr(package, each) is getattr(importlib.import_module(module or ""), each)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        package.nothing  # noqa: B018
