@@ -17,6 +17,7 @@ from typing import Any
 
 from smoltui.backends.local.checkpoints import Checkpoint
 from smoltui.backends.local.tickets import take_ticket
+from smoltui.backends.machine.interpreter import UV, packages_in, python_in
 from smoltui.backends.project.project import RECIPE_NAME, Project
 from smoltui.backends.project.recipe_file import RecipeFile
 from smoltui.backends.runs import chains
@@ -67,12 +68,23 @@ def with_processes(spec: RunSpec) -> RunSpec:
             f"Unknown strategy: {spec.strategy}",
             f"Set local.strategy in smoltui.toml to one of {', '.join(STRATEGIES)}.",
         )
-    if _processes(spec) > 1 and spec.strategy == "zero3" and importlib.util.find_spec("deepspeed") is None:
+    if _processes(spec) > 1 and spec.strategy == "zero3":
+        _require_deepspeed(spec)
+    return spec
+
+
+def _require_deepspeed(spec: RunSpec) -> None:
+    """Looks into the Python that trains; an environment that uv makes gets it. Raises InputError, MissingExtraError."""
+    if spec.python == UV:
+        return
+    python = python_in(spec.python, Path(spec.project)) if spec.python else None
+    there = importlib.util.find_spec("deepspeed") is not None if python is None else "deepspeed" in packages_in(python)
+    if not there:
+        pip = "pip" if python is None else f"{python} -m pip"
         raise MissingExtraError(
             "The strategy zero3 needs a package that is not installed: deepspeed",
-            "Install it: pip install deepspeed; or set local.strategy to fsdp, which does the same without DeepSpeed.",
+            f"Install it: {pip} install deepspeed; or set local.strategy to fsdp, which does the same without it.",
         )
-    return spec
 
 
 def _processes(spec: RunSpec) -> int:

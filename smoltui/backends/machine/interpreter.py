@@ -143,8 +143,8 @@ class OtherPython:
     """Why it cannot train."""
 
 
-def look_at(name: str, project: Path, values: Mapping[str, Any]) -> OtherPython:
-    """The Python that `local.python` names, for a recipe with these values. Blocks for a moment."""
+def look_at(name: str, project: Path, values: Mapping[str, Any], more: Sequence[Package] = ()) -> OtherPython:
+    """The Python that `local.python` names, for a recipe with these values and `more` packages. Blocks for a moment."""
     from packaging.utils import canonicalize_name
 
     try:
@@ -154,6 +154,6 @@ def look_at(name: str, project: Path, values: Mapping[str, Any]) -> OtherPython:
         found = packages_in(Path(words[0]))
     except SmoltuiError as error:
         return OtherPython(problem=Problem(error.message, error.hint))
-    installed = {package: found.get(canonicalize_name(package.name)) for package in packages_for(values)}
+    installed = {package: found.get(canonicalize_name(package.name)) for package in (*packages_for(values), *more)}
     lacking = tuple(package for package, there in installed.items() if there is None or not serves(package, there))
     return OtherPython(lacking, found.get("trl"))

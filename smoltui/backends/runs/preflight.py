@@ -79,11 +79,12 @@ async def gather(plan: Plan, engine: Engine, *, alone: bool = False) -> Facts:
     facts, device = _from_plan(plan), _Device()
     if plan.place.here:
         facts, device = await _ask_machine(facts, Path(plan.spec.output_dir))
+        sharding = (_ZERO3,) if (plan.spec.processes or 1) > 1 and plan.spec.strategy == "zero3" else ()
         if plan.spec.python:
-            other = await in_thread(partial(look_at, plan.spec.python, plan.project.folder, plan.values))
+            other = await in_thread(partial(look_at, plan.spec.python, plan.project.folder, plan.values, sharding))
             facts = replace(facts, missing=(), needed=other.missing, trl=other.trl, python_problem=other.problem)
-        elif (plan.spec.processes or 1) > 1 and plan.spec.strategy == "zero3" and not is_here(_ZERO3):
-            facts = replace(facts, needed=[*facts.needed, _ZERO3])
+        elif sharding and not is_here(_ZERO3):
+            facts = replace(facts, needed=[*facts.needed, *sharding])
     elif plan.place.pays:
         if alone:
             device = _Device(has_bf16=True)

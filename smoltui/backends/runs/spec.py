@@ -14,6 +14,7 @@ from smoltui.backends.project.project import Project
 from smoltui.backends.project.recipe_file import RecipeFile
 from smoltui.core.recipe import get, output_dir_of
 from smoltui.core.recipe.packages import packages_for
+from smoltui.core.runs.accelerate import DEEPSPEED
 from smoltui.core.runs.job_options import JobOptions
 from smoltui.core.runs.place import Place
 from smoltui.core.runs.run import JOB_OUTPUT, LABEL, RunSpec, timeout_seconds
@@ -60,6 +61,9 @@ def make_spec(project: Project, place: Place, recipe: RecipeFile, settings: Sett
         return _spec_with_options(project, place, recipe, settings, options, name, wanted)
     if not place.pays:
         local = settings.local
+        count = local.processes if processes is None else processes
+        sharding = (DEEPSPEED,) if count > 1 and local.strategy == "zero3" else ()
+        needed = (*(package.requirement for package in packages_for(recipe.values)), *sharding)
         return RunSpec(
             name=name,
             project=str(project.folder),
@@ -69,8 +73,8 @@ def make_spec(project: Project, place: Place, recipe: RecipeFile, settings: Sett
             overwrite=options.overwrite,
             stop_ruined=stop_ruined,
             strategy=local.strategy,
-            processes=local.processes if processes is None else processes,
-            packages=tuple(package.requirement for package in packages_for(recipe.values)) if local.python else (),
+            processes=count,
+            packages=needed if local.python else (),
             python=local.python,
         )
     jobs = settings.jobs

@@ -7,15 +7,21 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from smoltui.backends.local.launch import with_processes
+from smoltui.backends.local.place import HERE
 from smoltui.backends.machine.interpreter import interpreter, look_at
 from smoltui.backends.project.new_project import create_project
 from smoltui.backends.project.project import Project
 from smoltui.cli.main import run
+from smoltui.core.runs.accelerate import DEEPSPEED
+from smoltui.core.runs.run import RunSpec
 from smoltui.errors import InputError, MissingExtraError
+from tests.backends.runs.specs import make_spec
 
 
 def fake(folder: Path, **versions: str) -> Path:
@@ -80,6 +86,27 @@ def test_recipe_check_and_train_agree(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "The Python in local.python cannot train (no trl" in said.out
     assert run(["train", str(project.folder)]) != 0
     assert "The Python in local.python cannot train (no trl" in capsys.readouterr().err
+
+
+def test_deepspeed_is_looked_for_where_it_is_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """ZeRO-3 needs it in the Python that trains; whether smoltui's own has it does not matter."""
+    folder = create_project(tmp_path / "mine", "demo").folder
+    python = fake(folder / "env", trl="1.16.0", **STACK)
+    table = '[local]\npython = "env"\nprocesses = 2\nstrategy = "zero3"\n'
+    (folder / "smoltui.toml").write_text(table)
+    assert run(["recipe", "check", str(folder)]) == 2
+    assert "deepspeed (strategy: zero3)" in capsys.readouterr().out
+    spec = RunSpec("r", str(folder), "", str(folder / "out"), "l", python="env", processes=2, strategy="zero3")
+    with pytest.raises(MissingExtraError) as raised:
+        with_processes(spec)
+    assert raised.value.hint.startswith(f"Install it: {python} -m pip install deepspeed")
+    shutil.rmtree(folder / "env")
+    fake(folder / "env", trl="1.16.0", deepspeed="0.19.0", **STACK)
+    assert with_processes(spec) == spec
+    assert with_processes(replace(spec, python="uv")).python == "uv"
+    (folder / "smoltui.toml").write_text(table.replace('"env"', '"uv"'))
+    project = Project(folder)
+    assert DEEPSPEED in make_spec(project, HERE).packages  # for the environment that uv makes
 
 
 @pytest.mark.slow
