@@ -88,6 +88,8 @@ class RunMonitor:
         """Completed runs whose end was read, to learn where their model is."""
         self._told: set[tuple[str, str]] = set()
         self._followed: dict[str, Followed] = {}
+        self._stages_told: dict[str, tuple[str, float | None]] = {}
+        """Run → the last stage, with its start, that a follower knew before the list."""
         self._prices_asked: set[str] = set()
         self._flavors: dict[str, dict[str, Flavor]] = {}
         """Engine → its flavors by name; read when a run with a flavor is listed."""
@@ -359,7 +361,7 @@ class RunMonitor:
         known = self.runs.get(learnt.id)
         if known is not None:
             new = richer(replace(known, history=History()), learnt)
-            if not known.is_final and learnt.is_final and self.engine_of(learnt).place.on_disk:
+            if not known.is_final and self._is_news(known, learnt) and self.engine_of(learnt).place.on_disk:
                 self._asked_at.pop(learnt.engine, None)
                 self.look()  # its log does not tell whether it can be resumed, which what follows it depends on
             elif not known.is_final and learnt.is_final:
@@ -374,6 +376,15 @@ class RunMonitor:
             elif known.stage == learnt.stage and learnt.is_final and not self.engine_of(learnt).place.on_disk:
                 new = replace(new, message=learnt.message or new.message, hint=learnt.hint or new.hint)  # from its log
             self.take_run(new)
+
+    def _is_news(self, known: Run, learnt: Run) -> bool:
+        """Whether a follower knows more of a run's stage than the list; once for each stage, because a follower that
+        reads the log of earlier parts repeats their stages."""
+        news = learnt.stage, learnt.started_at
+        if learnt.is_final or known.stage == learnt.stage or self._stages_told.get(known.id) == news:
+            return learnt.is_final
+        self._stages_told[known.id] = news
+        return True
 
     def _note_end(self, run: Run, before: Run | None) -> None:
         """Rings the bell, with a sentence, at the end of a run in `waited`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
@@ -131,6 +132,21 @@ async def test_lists(tmp_path: Path, wait_until: Wait) -> None:
         watching.look(jobs=True)
         await wait_until(lambda: run.id in watching.runs and not watching.errors)
         assert hub.listed == 2 and person.changes > before and "hub" in watching.listed_at
+
+
+async def test_a_stage_that_a_follower_knows_first(tmp_path: Path) -> None:
+    """A cluster is asked twice a minute; the log says sooner that a run has started. It is asked once for that."""
+    cluster = Counting("cluster")
+    cluster.place = replace(cluster.place, keeps_files=True)
+    person = Person(tmp_path, cluster)
+    waits = replace(await cluster.submit(spec(tmp_path, "end: hang\n")), stage=Stage.SCHEDULING, started_at=None)
+    watching = person.monitor
+    watching.take_run(waits)
+    runs = replace(waits, stage=Stage.RUNNING, started_at=1.0)
+    for again in (True, False):
+        watching._asked_at["cluster"] = time.monotonic()
+        watching.learn(runs)
+        assert watching._is_due("cluster") is again
 
 
 async def test_an_answer_that_takes_longer_than_the_time_between_two_lists(
