@@ -16,6 +16,7 @@ class FakeCommands:
         monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
         monkeypatch.delenv("SLURM_CONF", raising=False)
         self.says("sbatch", "4711")
+        self.says("scontrol", "SlurmctldPort = 1\nClusterName             = here\n")
 
     def says(self, name: str, out: str = "", *, err: str = "", code: int = 0, seconds: float = 0) -> None:
         (self.folder / f"{name}.out").write_text(out)

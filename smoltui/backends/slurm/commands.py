@@ -122,9 +122,16 @@ def asked(*command: str) -> str:
     """The output of a question to the controller.
 
     Raises:
-        InputError, UnreachableError: as `call`, or the controller did not answer.
+        InputError, UnreachableError: as `call`, or the controller did not answer; also its configuration is invalid.
     """
     said = call(*command)
+    if said.code and "configuration file" in said.last:
+        raise InputError(
+            f"Slurm can't be used: {said.last}",
+            f"Correct it, or remove the variable: unset SLURM_CONF ({safe_line(os.environ.get('SLURM_CONF', ''), 200)})"
+            if os.environ.get("SLURM_CONF")
+            else "Start smoltui on a login node of the cluster.",
+        )
     if said.code:
         raise UnreachableError(
             f"Slurm's controller does not answer ({said.last or f'exit code {said.code}'})",

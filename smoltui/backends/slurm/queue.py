@@ -9,11 +9,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from smoltui.backends.slurm import commands
 from smoltui.backends.slurm.questions import Questions
-from smoltui.core.slurm.answers import COMMENT, SQUEUE_FORMAT, Row, accounted, job_of, rows_of
+from smoltui.core.slurm.answers import COMMENT, SQUEUE_FORMAT, Row, accounted, cluster_of, job_of, rows_of
 from smoltui.errors import SmoltuiError, UnreachableError
 
 POLL_SECONDS = 30.0
@@ -72,6 +73,7 @@ class Queue:
         self._ended = -1e9
         """When it ended."""
         self._accounting: bool | None = None
+        self._cluster: str | None = None
         self._words: dict[tuple[str, str], tuple[float, Row | None]] = {}
 
     @property
@@ -123,6 +125,19 @@ class Queue:
             if self._seen.error is None:
                 late = UnreachableError("Slurm has not answered yet", "The jobs continue. smoltui asks again.")
                 self._seen = Seen(self._seen.rows, self._seen.at, late)
+
+    def cluster(self) -> str | None:
+        """Name of the cluster that is asked; empty if it cannot be told, None if the answer is not there yet."""
+        if self._cluster is None:
+
+            def note() -> None:
+                with suppress(SmoltuiError):
+                    said = commands.call("scontrol", "show", "config")
+                    if not said.busy:
+                        self._cluster = cluster_of(said.out)
+
+            self._questions.ask("cluster", note).wait_since_begun(PATIENCE_SECONDS)
+        return self._cluster
 
     def word(self, job: str) -> Word:
         """What the controller knows of a job now, asked at most every few seconds; it is not asked while silent."""

@@ -85,6 +85,8 @@ class Part:
     """When sbatch was called, seconds since the epoch."""
     job: str | None = None
     """None until sbatch has answered."""
+    cluster: str | None = None
+    """Name of the cluster that took it; None if unknown."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -139,6 +141,7 @@ _PART: dict[str, Check] = {
     "label": is_text,
     "asked_at": is_time,
     "job": or_none(is_text),
+    "cluster": or_none(is_text),
 }
 _STATUS: dict[str, Check] = {
     "part": is_positive,

@@ -52,13 +52,18 @@ def _found(records: Records, queue: Queue) -> tuple[str | None, str]:
     """State (None: not listed) and number of the newest job of a run.
 
     The state matters because scancel sends a signal to a job that waits or is suspended again and again, for 95 seconds
-    (Slurm 22.05). Raises UnreachableError.
+    (Slurm 22.05). Raises InputError, UnreachableError.
     """
     part, seen = records.part, queue.fresh()
     if seen.error is not None:
         raise UnreachableError(seen.error.message, AGAIN)
     row = seen.labelled(part.label) if part is not None else None
     job = part.job if part is not None else None
+    if row is None and job in seen.rows:
+        raise InputError(
+            f"Slurm has another job of yours under the number of this run: {job}",
+            "The run's own job is over, or SLURM_CONF names another cluster.",
+        )
     if job is None and row is not None:
         job = row.job
     if job is None:

@@ -36,6 +36,7 @@ from smoltui.core.slurm.ends import (
     no_memory,
 )
 from smoltui.core.slurm.waiting import waits_in_words
+from smoltui.errors import InputError
 
 MARGIN_SECONDS = 5.0
 """A list counts as newer than something only by this much: a controller takes a moment to know it."""
@@ -215,7 +216,8 @@ def _not_listed(run: Run, view: View, log: RunLog, queue: Queue, spoken: float) 
             end = never_submitted()
             return replace(run, stage=end.stage, message=end.message, hint=end.hint)
         return replace(run, stage=Stage.SCHEDULING, message="submitted; Slurm has not confirmed it yet")
-    if view.newer_than(spoken):
+    elsewhere = _elsewhere(view, queue)
+    if view.newer_than(spoken) and elsewhere is None:
         word = _remembered(view, queue)
         if word.row is not None and word.row.state in OVER:
             return _ended(run, view, log, word.row)
@@ -224,8 +226,19 @@ def _not_listed(run: Run, view: View, log: RunLog, queue: Queue, spoken: float) 
                 run, gone(view.part.job, view.folder, started=bool(view.status)), log, data_folder.mtime(log.path)
             )
     if view.status and view.status.get("why") != "requeued":
-        return _running(run, view, None)
-    return _waiting(run, view, None)
+        found = _running(run, view, None)
+    else:
+        found = _waiting(run, view, None)
+    return replace(found, message=elsewhere) if elsewhere else found
+
+
+def _elsewhere(view: View, queue: Queue) -> str | None:
+    """That Slurm's commands ask another cluster than the run's, whose list says nothing about it; None if they don't.
+    Empty: unknown yet."""
+    wanted = view.part.cluster
+    if wanted is None or view.seen.error is not None or (name := queue.cluster()) in (wanted, ""):
+        return None
+    return "" if name is None else f"on the cluster {wanted}, but Slurm's commands ask {name}: check SLURM_CONF"
 
 
 def _waiting(run: Run, view: View, row: Row | None) -> Run:
@@ -283,6 +296,8 @@ def _silent(view: View) -> str:
     """That Slurm does not answer, and since when; empty if it does."""
     if view.seen.error is None:
         return ""
+    if isinstance(view.seen.error, InputError):  # the commands can't be used
+        return view.seen.error.message
     since = time.strftime(" since %H:%M", time.localtime(view.seen.at)) if view.seen.at else ""
     return f"Slurm has not answered{since}"
 

@@ -214,7 +214,7 @@ def submit_part(
     except OSError as error:
         raise unwritable(folder, error) from error
     job = _submitted(command, part, queue, folder)
-    part = replace(part, job=job)
+    part = replace(part, job=job, cluster=queue.cluster() or None)
     with suppress(OSError):  # else the comment of the job finds it again
         store.write_parts(folder, (*parts, part), labels)
     return part

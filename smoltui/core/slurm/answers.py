@@ -22,6 +22,15 @@ _ID = re.compile(r"(\d{1,12})(?:;\S*)?")
 _GPUS = re.compile(r"\bgpu:(?:([A-Za-z_][\w.-]*):)?(\d{1,4})")
 
 
+_CLUSTER = re.compile(r"^ClusterName\s*=\s*(\S+)", re.MULTILINE)
+
+
+def cluster_of(text: str) -> str:
+    """Name of the cluster in the output of `scontrol show config`; empty if it isn't there."""
+    found = _CLUSTER.search(text)
+    return found.group(1) if found else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """A job as squeue, scontrol or sacct shows it. Times are seconds since the epoch; None if unknown."""

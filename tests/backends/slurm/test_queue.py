@@ -13,7 +13,7 @@ from smoltui.backends.slurm import records as store
 from smoltui.backends.slurm.engine import SlurmEngine
 from smoltui.backends.slurm.queue import Queue, Word
 from smoltui.core.runs.run import RunSpec, Stage
-from smoltui.errors import UnreachableError
+from smoltui.errors import InputError, UnreachableError
 from tests.slurm.fake_commands import FakeCommands
 
 
@@ -24,6 +24,27 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeCommands:
 
 def line(job: int, state: str, label: str, reason: str = "None") -> str:
     return f"{job}|{state}|{reason}|{int(time.time())}|N/A|1:00:00|main||smoltui-run={label}\n"
+
+
+async def test_commands_of_another_cluster(fake: FakeCommands, tmp_path: Path) -> None:
+    """With another SLURM_CONF, Slurm knows no job of a run, which says nothing about it."""
+    run = await SlurmEngine().submit(RunSpec("run", str(tmp_path), "beta: 0.1\n", str(tmp_path / "out"), "label"))
+    path = store.run_dir(run.id) / "parts.json"
+    told = json.loads(path.read_text())
+    assert told["parts"][0]["cluster"] == "here"
+    told["parts"][0]["asked_at"] -= 60
+    path.write_text(json.dumps(told))
+    fake.says("squeue", line(4711, "RUNNING", "of-somebody-else"))
+    fake.says("scontrol", "ClusterName = there")
+    elsewhere = await SlurmEngine().get(run.id)
+    assert (elsewhere.stage, elsewhere.message) == (
+        Stage.SCHEDULING,
+        "on the cluster here, but Slurm's commands ask there: check SLURM_CONF",
+    )
+    with pytest.raises(InputError, match="another job"):
+        await SlurmEngine().cancel(run.id)
+    fake.says("scontrol", "ClusterName = here")
+    assert (await SlurmEngine().get(run.id)).stage == Stage.ERROR
 
 
 async def test_one_question_for_all_runs(fake: FakeCommands, tmp_path: Path) -> None:
