@@ -30,7 +30,7 @@ from smoltui.safe_text import redact, safe_line
 
 POLL_SECONDS = 1.0
 """Seconds between two looks at the runs."""
-WIDTHS = (44, 16, 9, 8, 14, 11, 14)
+WIDTHS = (44, 16, 9, 8, 14, 11, 20)
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,6 +103,8 @@ CARDS_OF: Mapping[str, tuple[str, ...]] = {
     "sweep": (
         "metric:rewards/accuracies",
         "metric:rewards/margins",
+        "term:nats",
+        "run:reading",
         "figure:length ratio",
         "run:took",
         "run:cost",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from smoltui.core.runs.cost import Flavor, cost_so_far, usd
+from smoltui.core.runs.health import verdict_of
 from smoltui.core.runs.metrics import as_word
 from smoltui.core.runs.pace import as_time
 from smoltui.core.runs.run import Run, Stage
@@ -27,7 +28,11 @@ class SweepRow:
     accuracy: float | None
     """Reward accuracy, 0 to 1."""
     margin: float | None
-    """Reward margin, nats."""
+    """Reward margin as TRL logs it: nats × beta."""
+    beta: float | None
+    """Of the loss; None if unknown."""
+    health: str
+    """What the training script found wrong in the curves: `watch`, `nothing learned` or `broken`; empty: nothing."""
     held_out: bool
     """They were measured on held-out pairs; otherwise on the last batches that were trained on."""
     length_ratio: float | None
@@ -39,16 +44,23 @@ class SweepRow:
     max_steps: int | None
 
     @property
+    def nats(self) -> float | None:
+        """Reward margin ÷ beta: only this compares runs with different beta."""
+        return self.margin / self.beta if self.margin is not None and self.beta else None
+
+    @property
     def cells(self) -> tuple[str, ...]:
         """As shown under `HEADINGS`."""
         how = self.stage.lower() or "not started"
         if self.stage == Stage.RUNNING and self.max_steps:
             how = f"step {self.step}/{self.max_steps}"
+        if self.health:
+            how = f"{how}, {self.health}"
         accuracy = "–" if self.accuracy is None else f"{self.accuracy:.0%}"
         return (
             self.point.words,
             f"{accuracy}{'' if self.held_out or self.accuracy is None else ' (train)'}",
-            as_word(self.margin),
+            as_word(self.nats),
             as_word(self.length_ratio, 2),
             "–" if self.seconds is None else as_time(self.seconds),
             "–" if self.usd is None else usd(self.usd),
@@ -62,6 +74,8 @@ class SweepRow:
             "stage": self.stage or None,
             "accuracy": _plain(self.accuracy),
             "margin": _plain(self.margin),
+            "margin_nats": _plain(self.nats),
+            "health": self.health or None,
             "held_out": self.held_out,
             "length_ratio": _plain(self.length_ratio),
             "seconds": self.seconds,
@@ -71,7 +85,7 @@ class SweepRow:
         }
 
 
-HEADINGS = ("values", "accuracy", "margin", "length", "time", "cost", "stage")
+HEADINGS = ("values", "accuracy", "nats", "length", "time", "cost", "stage")
 
 
 def rows_of(
@@ -82,19 +96,20 @@ def rows_of(
     flavors: Mapping[str, Flavor] | None = None,
     ratios: Mapping[str, float] | None = None,
 ) -> list[SweepRow]:
-    """The rows, the best first: held-out accuracy, then margin; runs without a figure come last.
+    """The rows, the best first: held-out accuracy, then those with sound curves, then the margin in nats; runs without
+    a figure come last.
 
     `runs` and `ratios` (length ratios) are by run id, `flavors` by name. `now` is seconds since the epoch.
     """
     made = [_row(point, runs.get(point.run_id), now, flavors or {}, ratios or {}) for point in sweep.points]
-    return sorted(made, key=lambda row: (-_rank(row.accuracy), -_rank(row.margin)))
+    return sorted(made, key=lambda row: (-_rank(row.accuracy), bool(row.health), -_rank(row.nats)))
 
 
 def _row(
     point: Point, run: Run | None, now: float, flavors: Mapping[str, Flavor], ratios: Mapping[str, float]
 ) -> SweepRow:
     if run is None:
-        return SweepRow(point, "", None, None, False, None, None, None, 0, None)
+        return SweepRow(point, "", None, None, None, "", False, None, None, None, 0, None)
     held_out = run.history.last("eval_rewards/accuracies") is not None
     prefix = HELD_OUT if held_out else TRAINING
     return SweepRow(
@@ -102,6 +117,8 @@ def _row(
         run.stage,
         run.history.last(f"{prefix}rewards/accuracies"),
         run.history.last(f"{prefix}rewards/margins"),
+        run.plan.beta if run.plan is not None else point.values.get("beta"),
+        "" if run.health is None else verdict_of(run.health),
         held_out,
         ratios.get(run.id),
         run.duration(now),
@@ -131,6 +148,11 @@ def _lacks(run: Run | None) -> bool:
 def in_words(rows: Sequence[SweepRow]) -> str:
     """How far the sweep is, one sentence."""
     done = sum(row.stage == Stage.COMPLETED for row in rows)
-    best = next((row for row in rows if row.accuracy is not None), None)
     told = f"{done} of {len(rows)} runs completed"
-    return told if best is None else f"{told} · best so far: {best.point.words}"
+    known = [row for row in rows if _plain(row.accuracy) is not None]
+    if not known:
+        return told
+    first = [row for row in known if row.accuracy == known[0].accuracy]
+    if len(first) == 1:
+        return f"{told} · best so far: {first[0].point.words}"
+    return f"{told} · {len(first)} of them share the best accuracy: compare their answers"

@@ -8,7 +8,7 @@ from smoltui.core.sweeps.table import HEADINGS, SweepRow
 from smoltui.safe_text import redact, safe_line
 from smoltui.widgets.cursor_list import CursorList, fitted
 
-WIDTHS = (0, 13, 8, 7, 13, 10, 13)
+WIDTHS = (0, 13, 8, 7, 13, 10, 18)
 """Cells of each column; the first takes what is left."""
 ORDER = (3, 4, 5, 2)
 """Columns that are left out on a narrow terminal, those in which no run has anything before all others."""
