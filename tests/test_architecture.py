@@ -122,6 +122,21 @@ def circle(graph: Mapping[str, set[str]]) -> list[str]:
     return []
 
 
+def test_every_dialog_is_drawn_as_one() -> None:
+    """A style for dialogs reaches a class through its first base alone."""
+    from smoltui.screens.modal import Modal
+
+    for path in (PACKAGE / "screens").rglob("*.py"):
+        importlib.import_module(".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts))
+    dialogs, found = [Modal], []
+    while dialogs:
+        dialog = dialogs.pop()
+        dialogs += dialog.__subclasses__()
+        found.append(dialog)
+    assert len(found) > 20
+    assert [one.__name__ for one in found[1:] if not issubclass(one.__bases__[0], Modal)] == []
+
+
 def test_no_circle_of_imports() -> None:
     """No file and no package imports itself by way of others; imports for type checking and in functions count."""
     files = {module: set(of_ours(path)) - {module} for module, path in FILES.items()}

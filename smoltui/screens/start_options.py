@@ -34,7 +34,7 @@ def flavors_for(project: Project, facts: Facts) -> list[FlavorFit]:
     return sorted(able, key=lambda fit: fit.flavor.usd_per_minute or 0.0)
 
 
-class StartOptions(Explains[Chosen], Modal[Chosen]):
+class StartOptions(Modal[Chosen], Explains[Chosen]):
     """The part of the dialog that holds them; `smoltui.toml` stays as it is."""
 
     ask_line: AskLine

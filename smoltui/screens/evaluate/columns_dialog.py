@@ -26,7 +26,7 @@ CURSOR, CHOSEN = "›", "✓"
 KEYS = {"space": "in or out", "a": "folder or Hub id", "enter": "compare", "esc": "cancel"}
 
 
-class ColumnsDialog(Explains[list[Column] | None], Modal[list[Column] | None]):
+class ColumnsDialog(Modal[list[Column] | None], Explains[list[Column] | None]):
     """Lists models with a cursor; space takes one in or out, enter compares them. None: as it was."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("models")

@@ -39,7 +39,7 @@ Export = Callable[[Path, How], Exported]
 """Writes pairs into a folder. Blocks."""
 
 
-class PairsOffer(Explains[None], Modal[None]):
+class PairsOffer(Modal[None], Explains[None]):
     """Base of the views that make pairs. A subclass composes an `AskLine` and implements `tell`."""
 
     @property

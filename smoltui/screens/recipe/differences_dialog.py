@@ -19,10 +19,7 @@ from smoltui.widgets.actions import bindings, in_own_keys
 class DifferencesDialog(Modal[Fix | None]):
     """Returns what is to be taken over, or None."""
 
-    DEFAULT_CSS = """
-    DifferencesDialog .dialog { width: 96%; max-width: 120; height: 90%; }
-    DifferencesDialog DifferenceList { height: 1fr; }
-    """
+    DEFAULT_CSS = "DifferencesDialog DifferenceList { height: 1fr; }"
     BINDINGS: ClassVar[list[BindingType]] = bindings("differences")
 
     def __init__(self, other: str, found: list[Difference]) -> None:
@@ -33,7 +30,7 @@ class DifferencesDialog(Modal[Fix | None]):
     def compose(self) -> ComposeResult:
         count = len(self._found)
         said = f"{count} field{'' if count == 1 else 's'} differ{'s' if count == 1 else ''} from {self._other}"
-        with Vertical(classes="dialog"):
+        with Vertical(classes="dialog large"):
             yield Static(said if count else f"No difference from {self._other}", classes="title", markup=False)
             yield DifferenceList(self._found, self._other)
             yield Static(

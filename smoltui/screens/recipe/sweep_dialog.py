@@ -32,13 +32,10 @@ LOOK_SECONDS = 2.0
 """Seconds between two looks at the runs on this machine; for others, five times as long."""
 
 
-class SweepDialog(Explains[str | None], Modal[str | None]):
+class SweepDialog(Modal[str | None], Explains[str | None]):
     """Returns the id of a run to open, `continue` to start what is missing, or None."""
 
-    DEFAULT_CSS = """
-    SweepDialog .dialog { width: 96%; max-width: 130; height: 80%; }
-    SweepDialog SweepList { height: 1fr; }
-    """
+    DEFAULT_CSS = "SweepDialog SweepList { height: 1fr; }"
     BINDINGS: ClassVar[list[BindingType]] = bindings("sweep")
 
     def __init__(self, engine: Engine, sweep: Sweep) -> None:
@@ -49,7 +46,7 @@ class SweepDialog(Explains[str | None], Modal[str | None]):
         """None until they were asked for."""
 
     def compose(self) -> ComposeResult:
-        with Vertical(classes="dialog"):
+        with Vertical(classes="dialog large"):
             yield Static(f"Sweep {self._sweep.id}", id="sweep-title", classes="title", markup=False)
             yield SweepList()
             yield Static(

@@ -35,7 +35,7 @@ SHORT = {"fits": "fits", "tight": "tight", "slow": "slow", "no": "too big", "unk
 STYLES = {"fits": "green", "tight": "yellow", "slow": "red", "no": "red", "unknown": "dim"}
 
 
-class HardwareDialog(Explains[None], Modal[None]):
+class HardwareDialog(Modal[None], Explains[None]):
     """Read-only; choose a flavor in smoltui.toml or in the Recipe room."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("hardware")

@@ -35,7 +35,7 @@ MORE = {
 """Settings of `[watch]` that act on a rule."""
 
 
-class RulesDialog(Explains[None], Modal[None]):
+class RulesDialog(Modal[None], Explains[None]):
     """Shows the rules, each with a number key that turns it on or off."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("rules")

@@ -38,7 +38,7 @@ SHOWN = 12
 SCHEDULE_HINT = "@hourly, @daily, … or five cron fields (UTC)"
 
 
-class ScheduledDialog(Explains[None], Modal[None]):
+class ScheduledDialog(Modal[None], Explains[None]):
     """Keys act on the schedule under the cursor; `a` creates one from the Job selected in the room."""
 
     AUTO_FOCUS = ""  # the input is hidden until it asks

@@ -16,7 +16,7 @@ from smoltui.screens.modal import Modal
 from smoltui.widgets.actions import bindings, shown_key
 
 
-class PublishDialog(Explains[bool], Modal[bool]):
+class PublishDialog(Modal[bool], Explains[bool]):
     """Returns True for `y`, if nothing stops it; False for `n` or escape."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("publish")
