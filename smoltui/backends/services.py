@@ -17,11 +17,12 @@ from smoltui.backends.pairs.counted import PairCounts
 from smoltui.backends.slurm.place import SLURM
 from smoltui.core.runs.place import Place
 from smoltui.core.settings.file_name import FILE_NAME
-from smoltui.errors import InputError, RecipeError
+from smoltui.errors import InputError, RecipeError, ServiceError
 from smoltui.safe_text import safe_line
 
 if TYPE_CHECKING:
     from smoltui.backends.runs.engine import Engine
+    from smoltui.core.runs.cost import Flavor
 
 
 @dataclass
@@ -82,6 +83,23 @@ class Services:
         """The engines that can do this, with the engine `on` first."""
         able = [engine for engine in self.engines.values() if act in engine.place.can]
         return sorted(able, key=lambda engine: engine.name != on)
+
+    async def hardware(self, preferred: str = "") -> tuple[Engine, list[Flavor], str] | None:
+        """The hardware of the first engine that answers, `preferred` before the others, and why one of those did not
+        (empty: none failed); None if no engine has hardware to choose from.
+
+        Raises:
+            ServiceError: no engine answers; what the first one says.
+        """
+        first: ServiceError | None = None
+        for engine in self.all_able("hardware", preferred):
+            try:
+                return engine, await engine.hardware(), first.message if first else ""
+            except ServiceError as error:
+                first = first or error
+        if first is not None:
+            raise first
+        return None
 
 
 def _local() -> Engine:

@@ -23,7 +23,7 @@ from smoltui.core.runs.rerun import Changes, kept_elsewhere
 from smoltui.core.runs.rules import waiting_sentence, waits_long
 from smoltui.core.runs.run import HUB_TIMEOUT_SECONDS, Run, Stage, timeout_seconds
 from smoltui.core.runs.watch_settings import WatchSettings
-from smoltui.errors import InputError, RateLimitedError, RunFailedError, ServiceError, SmoltuiError, UnreachableError
+from smoltui.errors import InputError, RateLimitedError, RunFailedError, SmoltuiError, UnreachableError
 from smoltui.safe_text import redact, safe_line
 
 if TYPE_CHECKING:
@@ -249,18 +249,6 @@ def _fit_in_words(fit: FlavorFit) -> str:
     return ", ".join(parts)
 
 
-async def _listed(on: str | None, preferred: str) -> tuple[Engine, list[Flavor]]:
-    """The hardware of `on`; unless one is named, of the first engine that answers, `preferred` before the others."""
-    first, *others = runs.all_able("hardware", on or preferred)
-    for following in [] if on else others:
-        try:
-            return first, await first.hardware()
-        except ServiceError as error:
-            note(f"{safe_line(redact(error.message), 300)}. Instead, the hardware of {following.place.plural}:")
-        first = following
-    return first, await first.hardware()
-
-
 def hardware(project: Project | None, on: str | None, *, as_json: bool) -> None:
     """Prints the hardware of the engine `on`; with a project, also whether its recipe fits.
 
@@ -277,7 +265,7 @@ def hardware(project: Project | None, on: str | None, *, as_json: bool) -> None:
     values: dict[str, Any] | None = None if project is None else dict(load_project_recipe(project).values)
     shape = recipe_shape(project, values) if project is not None and values is not None else None
     preferred = project.settings().on if project is not None else ""
-    engine, listed = runs.run_async(_listed(on, preferred))
+    engine, listed = runs.run_async(runs.hardware(on, preferred))
     rows: list[tuple[Flavor, FlavorFit | None]]
     if project is None or values is None:
         rows = [(flavor, None) for flavor in listed]

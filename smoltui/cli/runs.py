@@ -26,6 +26,7 @@ from smoltui.safe_text import redact, safe, safe_line
 from smoltui.suggestions import did_you_mean
 
 if TYPE_CHECKING:
+    from smoltui.core.runs.cost import Flavor
     from smoltui.core.runs.reading import Reading
 
 RECENT_SECONDS = 86_400
@@ -140,16 +141,27 @@ def able(act: str, on: str = "") -> Engine:
     Raises:
         InputError: no engine does.
     """
-    return all_able(act, on)[0]
-
-
-def all_able(act: str, on: str = "") -> list[Engine]:
-    """The engines that support an act, at least one, with the engine `on` first. Raises as `able`."""
-    found = default_services().all_able(act, on)
-    if not found:
+    found = default_services().able(act, on)
+    if found is None:
         words = {"scheduled": "scheduled Jobs", "hardware": "hardware to choose from"}
         raise InputError(f"There is no engine here that has {words.get(act, act)}")
     return found
+
+
+async def hardware(on: str | None, preferred: str) -> tuple[Engine, list[Flavor]]:
+    """The hardware of `on`; unless one is named, of the first engine that answers, `preferred` before the others.
+
+    Raises:
+        InputError: no engine has hardware to choose from.
+        ServiceError: it could not be listed.
+    """
+    if on or (found := await default_services().hardware(preferred)) is None:
+        engine = able("hardware", on or "")
+        return engine, await engine.hardware()
+    engine, listed, problem = found
+    if problem:
+        note(f"{safe_line(redact(problem), 300)}. Instead, the hardware of {engine.place.plural}:")
+    return engine, listed
 
 
 async def find(run_id: str) -> tuple[Engine, Run]:

@@ -141,6 +141,12 @@ def shown(run: Run, width: int) -> str:
     return row(columns.Shown(run, 1e9, lambda run: columns.RowFacts("1.00 / 2.00", 1.0)), width).plain
 
 
+def test_details_are_words_or_nothing() -> None:
+    """In a terminal of 80 columns, labels have no room: no dot of them is shown below the costs."""
+    run = job(1, name="b", labels={"smoltui-sweep": "abc"})
+    assert "smoltui-sweep" in shown(run, 170) and "…" not in shown(run, 80)
+
+
 def test_accuracy_is_a_share() -> None:
     """94 %, where the list has room for it; a run that has reported none has a dash."""
     run = job(1, name="b").after(events.Metrics(step=1, values={"rewards/accuracies": 0.9375}))

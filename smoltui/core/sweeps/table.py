@@ -35,6 +35,8 @@ class SweepRow:
     """What the training script found wrong in the curves: `watch`, `nothing learned` or `broken`; empty: nothing."""
     held_out: bool
     """They were measured on held-out pairs; otherwise on the last batches that were trained on."""
+    pairs: int | None
+    """Held-out pairs; None if unknown, or if none were measured."""
     length_ratio: float | None
     """Mean tokens of the aligned model's answers, divided by those of the model before; None if none were generated."""
     seconds: float | None
@@ -109,7 +111,7 @@ def _row(
     point: Point, run: Run | None, now: float, flavors: Mapping[str, Flavor], ratios: Mapping[str, float]
 ) -> SweepRow:
     if run is None:
-        return SweepRow(point, "", None, None, None, "", False, None, None, None, 0, None)
+        return SweepRow(point, "", None, None, None, "", False, None, None, None, None, 0, None)
     held_out = run.history.last("eval_rewards/accuracies") is not None
     prefix = HELD_OUT if held_out else TRAINING
     return SweepRow(
@@ -120,6 +122,7 @@ def _row(
         run.plan.beta if run.plan is not None else point.values.get("beta"),
         "" if run.health is None else verdict_of(run.health),
         held_out,
+        run.plan.held_out_pairs if held_out and run.plan is not None else None,
         ratios.get(run.id),
         run.duration(now),
         cost_so_far(flavors.get(run.flavor or ""), run, now),
@@ -152,7 +155,24 @@ def in_words(rows: Sequence[SweepRow]) -> str:
     known = [row for row in rows if _plain(row.accuracy) is not None]
     if not known:
         return told
-    first = [row for row in known if row.accuracy == known[0].accuracy]
-    if len(first) == 1:
-        return f"{told} · best so far: {first[0].point.words}"
-    return f"{told} · {len(first)} of them share the best accuracy: compare their answers"
+    alike = [row for row in known if not _is_beaten(row, known[0])]
+    if len(alike) == 1:
+        return f"{told} · best so far: {known[0].point.words}"
+    return f"{told} · the accuracy of {len(alike)} is the best, or differs from it by chance: compare their answers"
+
+
+def _is_beaten(row: SweepRow, best: SweepRow) -> bool:
+    """Whether the accuracies differ by more than chance: 1.96 standard errors of the difference of two shares, with one
+    hit and one miss added to each (Agresti and Caffo 2000). Without the number of pairs, whether they differ at all."""
+    one, other = _share(row), _share(best)
+    if one is None or other is None:
+        return row.accuracy != best.accuracy
+    return other[0] - one[0] > 1.96 * math.sqrt(one[1] + other[1])
+
+
+def _share(row: SweepRow) -> tuple[float, float] | None:
+    """The accuracy with one hit and one miss added, and its variance; None if the number of pairs is unknown."""
+    if row.accuracy is None or not row.pairs:
+        return None
+    share = (row.accuracy * row.pairs + 1) / (row.pairs + 2)
+    return share, share * (1 - share) / (row.pairs + 2)

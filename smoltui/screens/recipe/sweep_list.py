@@ -12,8 +12,8 @@ WIDTHS = (0, 13, 8, 7, 13, 10, 18)
 """Cells of each column; the first takes what is left."""
 ORDER = (3, 4, 5, 2)
 """Columns that are left out on a narrow terminal, those in which no run has anything before all others."""
-LEAST = 20
-"""Cells of the first column that are kept."""
+LEAST, MOST = 20, 50
+"""Cells of the first column that are kept: as many as the longest values take, within these limits."""
 
 
 class SweepList(CursorList):
@@ -35,10 +35,11 @@ class SweepList(CursorList):
         return self._line([safe_line(redact(cell), 200) for cell in row.cells], width), not row.stage
 
     def _line(self, cells: Sequence[str], width: int) -> str:
-        kept = list(range(len(cells)))
+        longest = max((len(row.point.words) + 1 for row in self.lines), default=LEAST)
+        least, kept = min(max(longest, LEAST), MOST), list(range(len(cells)))
         empty = [column for column in ORDER if all(row.cells[column] == "–" for row in self.lines)]
         for column in dict.fromkeys((*empty, *ORDER)):
-            if width - sum(WIDTHS[at] for at in kept) >= LEAST:
+            if width - sum(WIDTHS[at] for at in kept) >= least:
                 break
             kept.remove(column)
         first = max(LEAST, width - sum(WIDTHS[at] for at in kept))

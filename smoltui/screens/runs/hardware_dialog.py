@@ -61,21 +61,21 @@ class HardwareDialog(Modal[None], Explains[None]):
             on = (await in_thread(self._project.settings)).on
         except SmoltuiError:
             on = ""  # the recipe's checks say what is wrong with it
-        engine = self._services.able("hardware", on)
-        if engine is None:
-            target.update(Text("There is no engine here that has hardware to choose from.", "dim"))
-            return
         try:
-            listed = await engine.hardware()
+            listing = await self._services.hardware(on)
         except SmoltuiError as error:
             target.update(Text(safe(redact(str(error)), 800), "red"))
             return
+        if listing is None:
+            target.update(Text("There is no engine here that has hardware to choose from.", "dim"))
+            return
+        engine, listed, problem = listing
         try:
             found, limit = await in_thread(partial(self._found, listed))
         except SmoltuiError as error:
             target.update(hardware_text([], error.message, engine.place))
             return
-        target.update(hardware_text(found, "", engine.place, limit))
+        target.update(hardware_text(found, problem, engine.place, limit))
 
     def _found(self, listed: list[Flavor]) -> tuple[list[FlavorFit], int]:
         """Each flavor with what the recipe comes to there, and the time limit of Jobs in seconds. Reads the disk."""
@@ -97,7 +97,8 @@ def hardware_text(rows: list[FlavorFit], problem: str, place: Place, limit: int 
     text = Text(no_wrap=True, overflow="ellipsis")
     text.append(f"Hardware of {place.title}, and whether the recipe fits\n\n", "bold")
     if problem:
-        text.append(f"{safe_line(problem, 300)}\n", "red")
+        text.append(f"{safe_line(redact(problem), 300)}\n", "red" if not rows else "yellow")
+    if not rows:
         return text
     most_of = "at most" if place.pays else ""
     head = f"{'flavor':<16}{'each':>6}{'×':>3}{'USD/h':>7}  {'recipe':<8}{'time':<15}{'USD':<11}{most_of:>7}"

@@ -23,6 +23,8 @@ from smoltui.widgets.actions import bindings
 from smoltui.widgets.selectable import Selectable
 
 NO_FACTS = RowFacts()
+LEAST_DETAILS = 8
+"""Cells that have to be left for the details, of which less than a word would be seen otherwise."""
 
 
 def row(shown: Shown, width: int, *, marked: bool = False) -> Text:
@@ -35,7 +37,8 @@ def row(shown: Shown, width: int, *, marked: bool = False) -> Text:
         if mark is not None and column.name == "stage":
             style = "bold red" if mark.failed else "bold yellow"
         line.append(column.padded(column.text(shown), width), style)
-    _append_details(line.append("  "), shown)
+    if width - line.cell_len > LEAST_DETAILS:
+        _append_details(line.append("  "), shown)
     line.truncate(width, pad=True)
     return line
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from smoltui.core.runs.cost import Flavor
+from smoltui.core.runs.events import Planned
 from smoltui.core.runs.metrics import History
 from smoltui.core.runs.run import Run, Stage
 from smoltui.core.sweeps.sweep import Point, Sweep, sweep_from_json
@@ -37,6 +40,25 @@ def test_a_margin_from_hot_training_is_not_the_best() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("hits", "said"),
+    [
+        ((57, 56), "the accuracy of 2 is the best, or differs from it by chance"),
+        ((64, 63), "the accuracy of 2 is the best, or differs from it by chance"),
+        ((64, 50), "best so far: beta 1"),
+    ],
+)
+def test_one_pair_more_is_no_better(hits: tuple[int, int], said: str) -> None:
+    """Of 64 held-out pairs each."""
+    plan = Planned(max_steps=5, train_pairs=100, held_out_pairs=64)
+    runs = {
+        f"r{at}": replace(done(f"r{at}", Stage.COMPLETED, accuracies=hit / 64, margins=1.0), plan=plan)
+        for at, hit in enumerate(hits, 1)
+    }
+    points = tuple(Point({"beta": at}, "", f"r{at}") for at in (1, 2))
+    assert said in in_words(rows_of(Sweep("abc", "/p", "local", 1.0, points), runs, 1200.0))
+
+
 def test_the_best_comes_first() -> None:
     """By held-out accuracy, then margin; NaN and runs without figures are last, and failed ones can be continued."""
     points = tuple(Point({"beta": at / 10}, f"label{at}", f"r{at}") for at in range(1, 6))
@@ -52,7 +74,10 @@ def test_the_best_comes_first() -> None:
     assert rows[0].cells == ("beta 0.2", "70%", "2.000", "1.25", "10 min 00 s", "6.00 USD", "completed")
     assert {row.point.label for row in rows[2:]} == {"label3", "label4", "label5", "label9"}
     assert [point.label for point in missing(sweep, runs)] == ["label3", "label5", "label9"]
-    assert in_words(rows) == "2 of 6 runs completed · 2 of them share the best accuracy: compare their answers"
+    assert (
+        in_words(rows)
+        == "2 of 6 runs completed · the accuracy of 2 is the best, or differs from it by chance: compare their answers"
+    )
     runs["r1"] = done("r1", Stage.COMPLETED, accuracies=0.8, margins=0.1)
     assert in_words(rows_of(sweep, runs, 1200.0)) == "2 of 6 runs completed · best so far: beta 0.1"
     assert sweep_from_json(sweep.as_json()) == sweep and sweep_from_json({"points": [1]}) is None
