@@ -19,7 +19,7 @@ from smoltui.backends.jobs import records as job_records
 from smoltui.backends.jobs import submit as hub_submit
 from smoltui.backends.jobs.continuing import Continuing
 from smoltui.backends.jobs.job_json import access_of, clean, id_of, run_of, unreadable
-from smoltui.backends.jobs.line_merge import Missing
+from smoltui.backends.jobs.line_merge import MARKER, Beginnings, Missing
 from smoltui.backends.jobs.listing import JobList, first_found, from_all
 from smoltui.backends.jobs.log_merge import Note, follow_lines
 from smoltui.backends.jobs.place import JOBS
@@ -78,6 +78,7 @@ class HubEngine(Continuing, Engine):
         self._made: dict[str, tuple[Any, Run]] = {}
         self._namespaces: dict[str, str] = {}
         self._notes: dict[str, Note] = {}
+        self._beginnings = Beginnings()
         self._closed: dict[str, float] = {}
         self._scheduled = ScheduledJobs()
         self._problems: dict[str, SmoltuiError] = {}
@@ -202,6 +203,7 @@ class HubEngine(Continuing, Engine):
 
         async def read_log() -> None:
             reader, broken = events.Reader(), BrokenTokens()
+            begins = tail is None  # the next line is the first one of the whole log
             try:
                 async with aclosing(follow_lines(JobLog(watch), follow=follow, tail=tail, sleep=watch.nap)) as lines:
                     async for item in lines:
@@ -210,8 +212,12 @@ class HubEngine(Continuing, Engine):
                             continue
                         watch.heard()
                         if isinstance(item, Missing):
-                            await queue.put(events.Gap(since=item.since, until=item.until, at=item.until))
+                            await queue.put(item.as_event())
                             continue
+                        if begins and item.at is not None and not item.text.startswith(MARKER):
+                            begins = False
+                            if (lost := self._beginnings.missing_before(run.id, item.at)) is not None:
+                                await queue.put(lost.as_event())
                         found = events.without_secrets(reader, item.text, broken, at=item.at, secrets=(token,))
                         for event in stages_as_text(found):
                             await queue.put(event)

@@ -6,6 +6,8 @@ from array import array
 from collections import Counter
 from dataclasses import dataclass
 
+from smoltui.core.runs.events import Gap
+
 MARKER = "===== Job started"
 """The platform's line at each start of the container, sent even if only the tail was requested."""
 
@@ -18,6 +20,23 @@ class Missing:
     """Time of the newest line before, seconds since the epoch; None if unknown."""
     until: float | None
     """Time of the next line; None at the end of the log, where lines may be missing, or not."""
+
+    def as_event(self) -> Gap:
+        """The event that reports it."""
+        return Gap(since=self.since, until=self.until, at=self.until)
+
+
+class Beginnings:
+    """When the log of each Job begins, as far as it was seen: an earlier connection may have seen more of it."""
+
+    def __init__(self) -> None:
+        self._at: dict[str, float] = {}
+
+    def missing_before(self, job_id: str, at: float) -> Missing | None:
+        """What is missing before the first line of a log behind the platform's marker; `at` is its time."""
+        known = self._at.setdefault(job_id, at)
+        self._at[job_id] = min(known, at)
+        return Missing(None, at) if at > known else None
 
 
 class Merge:

@@ -85,7 +85,8 @@ class Followed:
             known = self._keeper.runs.get(self.run.id)
             if known is not None:  # for a resumed run, the log also has earlier starts
                 hint = event.hint or known.hint or self.run.hint
-                self.run = replace(self.run, hint=hint, started_at=known.started_at)
+                started = self.run.started_at if known.started_at is None else known.started_at
+                self.run = replace(self.run, hint=hint, started_at=started)
         if now - self._told_at > TELL_SECONDS or self.run.is_final:
             self._told_at = now
             self._keeper.learn(self.run)

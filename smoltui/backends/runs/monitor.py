@@ -370,6 +370,7 @@ class RunMonitor:
                     stage=learnt.stage,
                     message=learnt.message,
                     hint=learnt.hint,
+                    started_at=known.started_at if learnt.started_at is None else learnt.started_at,
                     finished_at=learnt.finished_at,
                 )
                 self._note_end(new, known)

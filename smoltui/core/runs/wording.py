@@ -26,7 +26,8 @@ PHASES = {
 }
 """Names of the phases of a script on screen; an unknown phase is shown as it is."""
 
-_LOST = "the connection was lost, and the Hub did not send them again"
+_AGAIN = "the Hub did not send them again"
+_LOST = f"the connection was lost, and {_AGAIN}"
 GAP_MARK = "╌╌"
 """Begins the line that stands for missing lines; a log shows it dim."""
 
@@ -134,7 +135,9 @@ def gap_words(gap: events.Gap) -> str:
     )
     if until is None:
         return f"{GAP_MARK} lines may be missing{f' after {since}' if since else ''}: {_LOST}"
-    where = f"between {since} and {until}" if since else f"before {until}"
+    if since is None:  # an earlier connection has seen them
+        return f"{GAP_MARK} lines are missing before {until}: {_AGAIN}"
+    where = f"at {until}" if since == until else f"between {since} and {until}"
     return f"{GAP_MARK} lines are missing {where}: {_LOST}"
 
 

@@ -25,6 +25,7 @@ from smoltui.backends.pairs.curation_file import CurationFile
 from smoltui.core.pairs.curation import Decision
 from smoltui.core.runs import events
 from smoltui.core.runs.run import Run, RunSpec, Stage
+from smoltui.core.runs.wording import gap_words
 from smoltui.errors import (
     InputError,
     NoCreditError,
@@ -416,6 +417,19 @@ class TestFollowing:
         job = server.add(lines, stage="COMPLETED")
         job.connections = [Connection(40, how), Connection(90, how), Connection(170, how), Connection()]
         assert texts(await follow(HubEngine(), job.id)) == lines
+
+    async def test_a_beginning_that_is_not_sent_again_is_missing(self, server: LocalHub) -> None:
+        """My app followed the Job in the background; when I open its log, the Hub has forgotten the first lines."""
+        job = server.add([f"line {n}" for n in range(6)], stage="COMPLETED")
+        job.connections = [Connection(), Connection(), Connection(skip=2), Connection(skip=2)]
+        engine = HubEngine()
+        assert not [event for event in await follow(engine, job.id) if isinstance(event, events.Gap)]
+        found = [event for event in await follow(engine, job.id) if isinstance(event, events.Gap | events.LogLine)]
+        gap, first, *rest = found
+        assert isinstance(gap, events.Gap) and gap.since is None and gap.until == first.at
+        assert texts([first, *rest]) == [f"line {n}" for n in range(2, 6)]
+        assert (gap_words(gap) or "").endswith(": the Hub did not send them again")
+        assert not [event for event in await follow(HubEngine(), job.id) if isinstance(event, events.Gap)]
 
     async def test_a_hub_in_trouble_after_a_cut(self, server: LocalHub) -> None:
         """503, then 429 on the log, and 500 on the stage, and a shorter replay: I read exactly the log."""

@@ -326,6 +326,20 @@ async def test_what_follows_a_run_waits_while_nobody_knows_whether_it_can_be_res
         assert known is not None and known.steps[0].stage == Stage.SCHEDULING
 
 
+def test_the_end_of_a_run_that_started_since_the_last_list_has_its_cost(tmp_path: Path) -> None:
+    """It was queued when runs were listed; its log said that it ran for two minutes, at 1 USD each."""
+    engine = Counting()
+    person = Person(tmp_path, engine)
+    listed = Run("7", "toy", "short", Stage.SCHEDULING, flavor="big")
+    person.monitor.take_run(listed)
+    person.monitor._flavors["toy"] = {"big": Flavor("big", "", "", None, "A100", 1, None, 1.0, 0.0)}
+    person.monitor.waited.add("7")
+    following = followed.Followed(person.monitor, listed, 0.0)
+    for stage, at in ((Stage.RUNNING, 100.0), (Stage.COMPLETED, 220.0)):
+        following._take(events.StageChanged(stage=stage, at=at))
+    assert person.rung == ["short ended: COMPLETED. Cost: 2.00 USD"]
+
+
 def test_what_is_told_of_a_run_stays_when_a_list_knows_less(tmp_path: Path) -> None:
     """A list that has no curves takes nothing away; only what differs is a change."""
     person = Person(tmp_path)
