@@ -27,7 +27,7 @@ from smoltui.backends.runs.engine import Engine
 from smoltui.backends.services import Services
 from smoltui.core.looks.palette import DARK, LIGHT
 from smoltui.core.runs import events
-from smoltui.core.runs.run import Run
+from smoltui.core.runs.run import Run, RunSpec, Stage
 from tests.backends.evaluation.project import SCRIPTED_MODELS, trained
 from tests.pictures import png_of
 
@@ -63,6 +63,28 @@ SLOW = {"pairs-audit": 6.0}
 """Views that take longer."""
 ENDED = time.time() - 3600
 """When the run ended, seconds since the epoch."""
+LOG = (
+    "── loading the model: model",
+    "plan: 48 steps · 1 epoch · 768 pairs · 64 held out · training 984,192 of 984,192 weights in float32 on cpu",
+    "── training",
+)
+"""How the log of the run begins."""
+CURVES = [
+    (
+        step,
+        {
+            "loss": 0.69 - 0.35 * step / 48,
+            "rewards/margins": 0.9 * step / 48,
+            "rewards/accuracies": min(1.0, 0.5 + step / 48),
+            "rewards/chosen": 0.4 * step / 48,
+            "rewards/rejected": -0.5 * step / 48,
+            "grad_norm": 3.0 - step / 48,
+            "learning_rate": 1.5e-4 * (1 - step / 48),
+        },
+    )
+    for step in range(1, 49)
+]
+"""Steps of the run with their metrics."""
 KEY_SECONDS = 1.5
 """Time for what a key brings: workers, helpers of the demo's models."""
 
@@ -83,11 +105,15 @@ class Ended(LocalEngine):
     async def follow(
         self, run_id: str, *, follow: bool = True, tail: int | None = None
     ) -> AsyncGenerator[events.Event, None]:
-        for event in ():
-            yield event
+        for line in LOG:
+            yield events.LogLine(text=line)
+        for step, values in CURVES:
+            yield events.Metrics(step=step, values=values)
+        yield events.StageChanged(stage=Stage.COMPLETED)
 
-    async def started_with(self, run: Run) -> None:
-        return None
+    async def started_with(self, run: Run) -> RunSpec:
+        recipe = await asyncio.to_thread(Path(run.project or "", "recipe.yaml").read_text)
+        return RunSpec(run.name, run.project or "", recipe, run.output_dir or "", "made-up")
 
     async def inspect(self, run_id: str) -> dict[str, Any]:
         run = await self.get(run_id)
@@ -98,22 +124,8 @@ def made_project(folder: Path) -> tuple[Project, Engine]:
     """The demo with one finished run, whose curves are drawn by a formula."""
     project = create_project(folder, "demo")
     run = replace(trained(project), created_at=ENDED - 60, started_at=ENDED - 55, finished_at=ENDED)
-    for step in range(1, 49):
-        rises = step / 48
-        run = run.after(
-            events.Metrics(
-                step=step,
-                values={
-                    "loss": 0.69 - 0.35 * rises,
-                    "rewards/margins": 0.9 * rises,
-                    "rewards/accuracies": min(1.0, 0.5 + rises),
-                    "rewards/chosen": 0.4 * rises,
-                    "rewards/rejected": -0.5 * rises,
-                    "grad_norm": 3.0 - rises,
-                    "learning_rate": 1.5e-4 * (1 - rises),
-                },
-            )
-        )
+    for step, values in CURVES:
+        run = run.after(events.Metrics(step=step, values=values))
     return project, Ended([run])
 
 

@@ -71,7 +71,7 @@ def head(shown: Shown, width: int) -> Text:
             if len(model) + len(then) >= width - LABEL_WIDTH:
                 model = model.rpartition("/")[2] or model
             if len(model) + len(then) >= width - LABEL_WIDTH:
-                then = then.partition(" of ")[0]
+                then = then.partition(" of ")[0].replace(" · steps unknown", "")
             rows.append(_row("plan", Text(f"{model}{then}"), "", width))
         rows.append(Text())
     rows += _sums(shown, width)

@@ -149,8 +149,10 @@ def with_machine(facts: ProjectFacts, machine: Machine) -> ProjectFacts:
     if need is None:
         return replace(facts, lacking=lacking, memory="unknown" if machine.has_recipe else None)
     free = memory_for(need, machine.report)
-    words = f"{need.fit.needed / GIB:.1f} of {free / GIB:.0f} GiB" if free is not None else ""
-    return replace(facts, lacking=lacking, memory=need.fit.verdict(free), memory_words=words)
+    verdict = need.fit.verdict(free)
+    most = "at most " if need.at_most and verdict == "fits" else ""
+    words = f"{most}{need.fit.needed / GIB:.1f} of {free / GIB:.0f} GiB" if free is not None else ""
+    return replace(facts, lacking=lacking, memory=verdict, memory_words=words)
 
 
 def with_runs(facts: ProjectFacts, project: Project, runs: Mapping[str, Run], here: Container[str]) -> ProjectFacts:

@@ -80,6 +80,8 @@ class PairCounts:
     def __init__(self) -> None:
         self._last: tuple[tuple[object, ...], Counted] | None = None
         self._measured: tuple[Looked, tuple[object, ...], PairSizes | None] | None = None
+        self.measurements = 0
+        """How often sizes were measured, by which a change of `known_sizes` is noticed."""
 
     def count(self, wanted: PairsSpec, folder: Path, settings: Settings, *, judge: bool = False) -> Counted:
         """The rows of a set of the recipe in `folder`; `judge` also looks for rows that are not usable pairs.
@@ -97,7 +99,7 @@ class PairCounts:
             return _of_store(*found) if judge else Counted(found[1].rows, found[1].split, found[1].broken)
         source = open_spec(wanted, folder)
         counted = _judged(source) if judge else Counted(len(source), source.split)
-        self._last = (key, counted)
+        self._last, self._measured = (key, counted), None
         return counted
 
     def sizes(self, project: Project, values: Mapping[str, object], counted: Counted) -> PairSizes | None:
@@ -110,13 +112,16 @@ class PairCounts:
         looked, last = counted.looked, self._measured
         if looked is None:
             return None
-        key = (
-            project.folder,
-            *(repr(values.get(key)) for key in ("model_name_or_path", "model_revision", "max_length")),
-        )
+        key = _measured_by(project, values)
         if last is None or last[0] is not looked or last[1] != key:
             last = self._measured = (looked, key, sizes_of(project, values, looked))
+            self.measurements += 1
         return last[2]
+
+    def known_sizes(self, project: Project, values: Mapping[str, object]) -> PairSizes | None:
+        """The sizes that were measured last, if they are those of this recipe; None otherwise. Measures nothing."""
+        last = self._measured
+        return last[2] if last is not None and last[1] == _measured_by(project, values) else None
 
     def measured(self, project: Project, values: Mapping[str, object], settings: Settings) -> PairSizes | None:
         """The sizes of the recipe's pairs; None if they are on the Hub, one of several sets, or cannot be read."""
@@ -146,6 +151,11 @@ class PairCounts:
             return self.count(replace(wanted, columns=columns, how=how), project.folder, settings).rows
         except InputError:
             return None
+
+
+def _measured_by(project: Project, values: Mapping[str, object]) -> tuple[object, ...]:
+    """What the sizes of the pairs of a recipe depend on, besides the pairs."""
+    return project.folder, *(repr(values.get(key)) for key in MEASURED_BY)
 
 
 @lru_cache(maxsize=4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from smoltui.backends.machine import devices
 from smoltui.backends.project.project import Project
@@ -13,6 +14,10 @@ from smoltui.core.machine.device import DeviceReport, Need
 from smoltui.core.machine.fit import estimate
 from smoltui.core.recipe import output_dir_of
 from smoltui.errors import SmoltuiError
+
+if TYPE_CHECKING:
+    from smoltui.backends.pairs.counted import PairCounts
+    from smoltui.core.pairs.sizes import PairSizes
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +34,11 @@ class Machine:
     """Memory that the recipe needs; None if unknown."""
 
 
-def machine_for(project: Project) -> Machine:
-    """The report for the recipe's checkpoint folder, and what the recipe needs. Blocks for about 0.3 s."""
+def machine_for(project: Project, counts: PairCounts | None = None) -> Machine:
+    """The report for the recipe's checkpoint folder, and what the recipe needs. Blocks for about 0.3 s.
+
+    `counts` may know how long the recipe's pairs are; nothing is measured here.
+    """
     folder, problem, on, values = project.folder, "", "", None
     if project.has_recipe:
         try:
@@ -40,11 +48,13 @@ def machine_for(project: Project) -> Machine:
         except SmoltuiError as error:
             problem = error.message
     report = devices.device_report(folder)
-    need = None if values is None else _need(project, values, report)
+    sizes = counts.known_sizes(project, values) if counts is not None and values is not None else None
+    need = None if values is None else _need(project, values, report, sizes)
     return Machine(report, project.has_recipe, problem, on, need)
 
 
-def _need(project: Project, values: Mapping[str, object], report: DeviceReport) -> Need | None:
+def _need(project: Project, values: Mapping[str, object], report: DeviceReport, sizes: PairSizes | None) -> Need | None:
     on_processor = not report.accelerators or values.get("use_cpu") is True
-    fit = estimate(values, recipe_shape(project, values), cuda=not on_processor)
-    return None if fit is None else Need("This recipe", fit, on_processor=on_processor)
+    longest = sizes.padded_to if sizes is not None else None
+    fit = estimate(values, recipe_shape(project, values), cuda=not on_processor, longest=longest)
+    return None if fit is None else Need("This recipe", fit, on_processor=on_processor, at_most=longest is None)

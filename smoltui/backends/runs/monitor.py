@@ -374,6 +374,12 @@ class RunMonitor:
                     finished_at=learnt.finished_at,
                 )
                 self._note_end(new, known)
+            elif (
+                (known.stage, learnt.stage) == (Stage.SCHEDULING, Stage.RUNNING)
+                and known.started_at is None
+                and not self.engine_of(learnt).place.on_disk
+            ):  # its follower asks as soon as its log begins, long before the next list
+                new = replace(new, stage=learnt.stage, message=learnt.message, started_at=learnt.started_at)
             elif known.stage == learnt.stage and learnt.is_final and not self.engine_of(learnt).place.on_disk:
                 new = replace(new, message=learnt.message or new.message, hint=learnt.hint or new.hint)  # from its log
             self.take_run(new)

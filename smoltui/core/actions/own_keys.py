@@ -19,7 +19,7 @@ _DOES = (
     "adds|applies|asks|audits|brings|cancels|changes|chooses|clears|closes|compares|continues|copies|counts|discards|does|"
     "edits|ends|excludes|explains|exports|fixes|follows|goes|has undone|ignores|keeps|leads|leaves|lists|makes|marks|"
     "measures|opens|pins|publishes|pushes|reads|redoes|reloads|removes|resumes|retries|returns|runs|samples|saves|scrolls|"
-    "selects|shares|shows|starts|stops|submits|swaps|switches|takes|trains|tries|undoes|unloads|votes|watches|writes"
+    "selects|shares|shows|starts|stops|submits|swaps|switches|takes|trains|tries|undoes|unloads|uses|votes|watches|writes"
 )
 _DO = "move|open|scroll|select|show|switch"
 """What two keys do together."""

@@ -147,14 +147,17 @@ class Need:
     """The cheapest flavor with enough memory; empty if none was looked up."""
     on_processor: bool = False
     """It runs on the processor: `use_cpu` is set, or there is no accelerator."""
+    at_most: bool = False
+    """For pairs as long as max_length allows, because they were not measured yet."""
 
     @property
     def in_words(self) -> str:
-        """`9.4 GiB (5.7 weights + …)`, without parts below 0.05 GiB."""
+        """`9.4 GiB (5.7 weights + …)`, without parts below 0.05 GiB; `at most 9.4 GiB (…)` for pairs not measured."""
         parts = [(WORDS.get(term.name, term.name), term.bytes) for term in self.fit.terms]
         parts.append(("reserve", self.fit.context))
         told = [f"{size / GIB:.1f} {word}" for word, size in parts if size >= GIB / 20]
-        return f"{self.fit.needed / GIB:.1f} GiB ({' + '.join(told)})"  # one unit for the sum and its parts
+        most = "at most " if self.at_most else ""
+        return f"{most}{self.fit.needed / GIB:.1f} GiB ({' + '.join(told)})"  # one unit for the sum and its parts
 
 
 WORDS = {

@@ -94,7 +94,7 @@ def _rough(amount: float) -> str:
 
 def usd_in_short(amount: float) -> str:
     """An amount without its unit for a narrow column: without cents from 100 USD on."""
-    return f"{amount:,.0f}" if amount >= 100 else usd(amount).removesuffix(" USD")
+    return f"{amount:,.0f}" if amount >= 100 else usd(amount).removesuffix(" USD").replace("< ", "<")
 
 
 def rate(flavor: Flavor) -> str:

@@ -114,11 +114,12 @@ class DeviceRoom(Room):
         ours: ModuleType = await in_thread(lambda: import_module("smoltui.backends.runs.machine"))
         devices: ModuleType = await in_thread(lambda: import_module("smoltui.backends.machine.devices"))
         project = self.workspace.project
-        stamp = await in_thread(lambda: _stamp(project))
+        counts = self.workspace.services.counts
+        stamp = (await in_thread(lambda: _stamp(project)), counts.measurements)
         if if_changed and stamp == self._stamp:
             return
         self._stamp = stamp
-        self._machine = machine = await in_thread(lambda: ours.machine_for(project))
+        self._machine = machine = await in_thread(lambda: ours.machine_for(project, counts))
         if self._torch is None and not self._asking_torch:
             self._torch = await in_thread(lambda: devices.remembered_torch_report(machine.report))
         await in_thread(_warm_up)

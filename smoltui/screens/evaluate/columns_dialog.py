@@ -20,7 +20,7 @@ from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe_line
 from smoltui.screens.explaining import Explains
 from smoltui.screens.modal import Modal
-from smoltui.widgets.actions import bindings, in_own_keys
+from smoltui.widgets.actions import bindings, in_own_keys, shown_key
 
 CURSOR, CHOSEN = "›", "✓"
 KEYS = {"space": "in or out", "a": "folder or Hub id", "enter": "compare", "esc": "cancel"}
@@ -101,7 +101,7 @@ class ColumnsDialog(Modal[list[Column] | None], Explains[list[Column] | None]):
         lines.append(Text(self._said, "yellow"))
         keys = Text()
         for key, words in KEYS.items():
-            keys.append(f" {key} ", "reverse").append(f" {words}   ")
+            keys.append(f" {shown_key(self, key)} ", "reverse").append(f" {words}   ")
         self.query_one("#candidates", Static).update(Group(*lines, keys))
 
     def _line(self, at: int) -> Text:

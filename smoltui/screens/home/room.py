@@ -121,7 +121,7 @@ class HomeRoom(Room):
         situation: ModuleType = await in_thread(lambda: import_module("smoltui.backends.guide.situation"))
         recent: ModuleType = await in_thread(lambda: import_module("smoltui.backends.guide.recent"))
         project, counts = self.workspace.project, self.workspace.services.counts
-        stamp = await in_thread(partial(situation.files_stamp_of, project))
+        stamp = (await in_thread(partial(situation.files_stamp_of, project)), counts.measurements)
         if if_changed and stamp == self._stamp:
             return
         self._stamp = stamp
@@ -140,7 +140,7 @@ class HomeRoom(Room):
             self._facts = replace(self._facts, pairs=known, recipe=words or read.recipe)
             self._draw()
         ours: ModuleType = await in_thread(lambda: import_module("smoltui.backends.runs.machine"))
-        self._machine = await in_thread(partial(ours.machine_for, project))
+        self._machine = await in_thread(partial(ours.machine_for, project, counts))
         self._facts = situation.with_machine(self._facts, self._machine)
         self._draw()
         if then_account:  # sequentially: importing the Hub client takes longer than finding the facts

@@ -200,7 +200,8 @@ class PairsRoom(Room):
         if self.session is None or not self.session.is_other:
             return ""
         name = safe_line(self.session.opened.name, 60)
-        return f"Not on {name}, which is open in Pairs: runs train on the recipe's pairs. E exports a set to train on."
+        said = f"Not on {name}, which is open in Pairs: runs train on the recipe's pairs. Cancel, then U uses it."
+        return in_own_keys(self, said)
 
     # -- asking in one line
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import replace
 
 from rich.text import Text
 from textual import work
@@ -95,10 +97,12 @@ class Charting(RunsBase):
 
     def _draw_rest_of_page(self, run: Run | None, panels: tuple[Panel, ...]) -> None:
         """The values of the first page that have no chart, in a line below those that have one."""
-        line = Text(no_wrap=True, overflow="ellipsis")
+        line = Text()
         if len(panels) == 2 and run is not None:
-            for panel in (one for one in PANELS[: len(CHARTS)] if one not in panels):
-                line.append_text(head(self._shown(panel, run, []), ALL_WORDS)).append(" ")
+            rest = [self._shown(panel, run, []) for panel in PANELS[: len(CHARTS)] if panel not in panels]
+            line = _values_line(rest)
+            if line.cell_len > self.size.width:  # rather all values than what they mean
+                line = _values_line([replace(shown, panel=replace(shown.panel, words="")) for shown in rest])
         below = self.query_one("#unseen", Static)
         if below.display != bool(line):
             below.display = bool(line)
@@ -187,3 +191,11 @@ class Charting(RunsBase):
         self._cursor = None
         self.draw_charts()
         return True
+
+
+def _values_line(rest: Sequence[Shown]) -> Text:
+    """The values of charts that are not drawn."""
+    line = Text(no_wrap=True, overflow="ellipsis")
+    for shown in rest:
+        line.append_text(head(shown, ALL_WORDS)).append(" ")
+    return line

@@ -28,7 +28,7 @@ from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
 from smoltui.screens.explaining import Explains
 from smoltui.screens.modal import Modal
-from smoltui.widgets.actions import bindings
+from smoltui.widgets.actions import bindings, shown_key
 
 SHORT = {"fits": "fits", "tight": "tight", "slow": "slow", "no": "too big", "unknown": "?"}
 """`Fit.verdict` in a word."""
@@ -64,18 +64,22 @@ class HardwareDialog(Modal[None], Explains[None]):
         try:
             listing = await self._services.hardware(on)
         except SmoltuiError as error:
-            target.update(Text(safe(redact(str(error)), 800), "red"))
+            target.update(self._closed_by(Text(f"{safe(redact(str(error)), 800)}\n", "red")))
             return
         if listing is None:
-            target.update(Text("There is no engine here that has hardware to choose from.", "dim"))
+            target.update(self._closed_by(Text("There is no engine here that has hardware to choose from.\n", "dim")))
             return
         engine, listed, problem = listing
         try:
             found, limit = await in_thread(partial(self._found, listed))
         except SmoltuiError as error:
-            target.update(hardware_text([], error.message, engine.place))
+            target.update(self._closed_by(hardware_text([], error.message, engine.place)))
             return
-        target.update(hardware_text(found, problem, engine.place, limit))
+        target.update(self._closed_by(hardware_text(found, problem, engine.place, limit)))
+
+    def _closed_by(self, text: Text) -> Text:
+        """The table with the key that closes the dialog."""
+        return text.append(f"\n {shown_key(self, 'esc')} ", "reverse").append(" close")
 
     def _found(self, listed: list[Flavor]) -> tuple[list[FlavorFit], int]:
         """Each flavor with what the recipe comes to there, and the time limit of Jobs in seconds. Reads the disk."""
@@ -124,5 +128,4 @@ def hardware_text(rows: list[FlavorFit], problem: str, place: Place, limit: int 
         text.append(f"{source}, {at}. Memory, time and cost of this recipe are estimated.\n", "dim")
         if place.pays and limit:
             text.append(f"A Job is killed at its limit, now {as_time(limit)}: it costs at most that.\n", "dim")
-    text.append("\n esc ", "reverse").append(" close")
     return text

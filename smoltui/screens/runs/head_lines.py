@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from itertools import pairwise
+
 from rich.console import Console
 from rich.text import Text
+
+UNIT = re.compile(r"(?:s|min|h|d|%|[KMGT]iB|USD)\b|%")
+"""Units that are written after a space."""
 
 
 def in_lines(text: Text, width: int, most: int) -> list[Text]:
@@ -14,9 +20,20 @@ def in_lines(text: Text, width: int, most: int) -> list[Text]:
         lines = list(text.wrap(Console(width=width), width))
         for line in lines:
             line.rstrip()
+        _keep_units(lines, width)
     if len(lines) > most:
         lines = [*lines[: most - 1], Text(" ").join(lines[most - 1 :])]
     for line in lines:
         line.no_wrap = True
         line.truncate(width, overflow="ellipsis")
     return lines
+
+
+def _keep_units(lines: list[Text], width: int) -> None:
+    """Moves a number at the end of a line to its unit, which begins the next one."""
+    for at, (line, after) in enumerate(pairwise(lines)):
+        number = re.search(r"\s(\S*\d)$", line.plain)
+        if number and UNIT.match(after.plain) and len(number[1]) + 1 + after.cell_len <= width:
+            rest, moved = line.divide([number.start(1)])
+            rest.rstrip()
+            lines[at], lines[at + 1] = rest, moved.append(" ").append_text(after)

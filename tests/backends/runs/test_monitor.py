@@ -149,6 +149,19 @@ async def test_a_stage_that_a_follower_knows_first(tmp_path: Path) -> None:
         assert watching._is_due("cluster") is again
 
 
+async def test_a_job_that_its_log_says_has_started(tmp_path: Path) -> None:
+    """Jobs are listed rarely, too: the follower's stage holds until then, and no older one comes back."""
+    jobs = Counting("jobs")
+    person = Person(tmp_path, jobs)
+    waits = replace(await jobs.submit(spec(tmp_path, "end: hang\n")), stage=Stage.SCHEDULING, started_at=None)
+    watching = person.monitor
+    watching.take_run(waits)
+    watching.learn(replace(waits, stage=Stage.RUNNING, started_at=1.0, step=3))
+    watching.learn(waits)
+    run = watching.runs[waits.id]
+    assert (run.stage, run.started_at, run.step) == (Stage.RUNNING, 1.0, 3)
+
+
 async def test_an_answer_that_takes_longer_than_the_time_between_two_lists(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wait_until: Wait
 ) -> None:

@@ -49,4 +49,4 @@ def test_small_amounts_are_not_shown_as_nothing(amount: float, shown: str) -> No
 
 def test_large_amounts_fit_in_the_list() -> None:
     """So far and at most fit in 13 cells, at 80 columns."""
-    assert [usd_in_short(amount) for amount in (0.0001, 99.99, 400.0, 1234.5)] == ["< 0.001", "99.99", "400", "1,234"]
+    assert [usd_in_short(amount) for amount in (0.0001, 99.99, 400.0, 1234.5)] == ["<0.001", "99.99", "400", "1,234"]
