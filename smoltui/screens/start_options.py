@@ -82,9 +82,13 @@ class StartOptions(Modal[Chosen], Explains[Chosen]):
 
     def action_flavor(self, by: int) -> None:
         """Chooses other hardware for this Job; smoltui.toml stays as it is."""
-        if self.place is not None and self.place.pays and (found := self.flavor_beside(self.chosen_flavor(), by)):
+        if self.place is None or not self.place.pays:
+            return
+        if found := self.flavor_beside(self.chosen_flavor(), by):
             self.options = replace(self.options, flavor=found.name)
             self.look()
+        elif self._flavors:
+            self.notify(f"No flavor that fits is {'cheaper' if by < 0 else 'more expensive'}; $ lists all of them")
 
     def action_limit(self) -> None:
         """Asks for the time limit of this Job; smoltui.toml stays as it is."""

@@ -77,7 +77,7 @@ async def test_ten_jobs_are_canceled_and_i_leave(
         await wait_until(lambda: "0 of 10 canceled" in seen(app))
         await pilot.press("n")
     printed = " ".join(capsys.readouterr().err.split())
-    assert printed.startswith("10 runs may continue, the answer did not come: job0012, ") and "smoltui ps" in printed
+    assert printed.startswith("10 runs may continue, because no answer came: job0012, ") and "smoltui ps" in printed
     assert sum("canceled_at" in end for end in ends.read_all().values()) == 10, "the Hub may still do as it was asked"
 
 

@@ -279,7 +279,7 @@ class RunMonitor:
         self._read_prices_for([run])
 
     def _put(self, runs: dict[str, Run]) -> None:
-        if runs != self.runs:
+        if runs != self.runs or any(_has_news(run, self.runs[run.id]) for run in runs.values()):
             self.runs = runs
             self._changed()
 
@@ -475,3 +475,8 @@ class RunMonitor:
         from smoltui.core.runs.cost import cost_of
 
         return cost_of(run, partial(self.flavor, run.engine), now) if run.flavor else None
+
+
+def _has_news(run: Run, known: Run) -> bool:
+    """Whether a run has a curve that the known one doesn't have; nothing else may differ if its log tells no steps."""
+    return run.history is not known.history and run.history.known

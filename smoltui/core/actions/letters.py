@@ -91,7 +91,7 @@ ANSWERS_A_QUESTION = "it answers a question on the screen, as in every program"
 SHOWS_ITS_KEYS = "the dialog shows its keys beside what they change"
 EXCEPTIONS: Mapping[str, str] = {
     "recipe.reset": "In Recipe, D is the menu of d, as V is that of v.",
-    "start.payer": "In the dialog that starts a Job, @ is the sign of an account.",
+    **dict.fromkeys(("start.payer", "again.payer"), "In the dialogs that start a Job, @ is the sign of an account."),
     "vote.a": ANSWERS_HAVE_LETTERS,
     "vote.b": ANSWERS_HAVE_LETTERS,
     **{f"label.answer-{letter}": ANSWERS_HAVE_LETTERS for letter in "abcdefgh"},
@@ -101,7 +101,7 @@ EXCEPTIONS: Mapping[str, str] = {
     "leaving.no": ANSWERS_A_QUESTION,
     "again.yes": ANSWERS_A_QUESTION,
     "again.no": ANSWERS_A_QUESTION,
-    **dict.fromkeys(("again.limit", "again.payer", "again.more", "again.fewer"), SHOWS_ITS_KEYS),
+    **dict.fromkeys(("again.limit", "again.more", "again.fewer"), SHOWS_ITS_KEYS),
     "publish.yes": ANSWERS_A_QUESTION,
     "publish.no": ANSWERS_A_QUESTION,
     "submit.submit": "nothing is sorted in Submit, and it asks before it sends",

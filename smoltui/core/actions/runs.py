@@ -119,7 +119,7 @@ AGAIN = Place(
         Action("cheaper", "left", "flavor(-1)", "Cheaper hardware", DO),
         Action("dearer", "right", "flavor(1)", "More expensive hardware", DO),
         Action("limit", "e", "limit", "Time limit", DO),
-        Action("payer", "b", "payer", "Next account that pays", DO),
+        Action("payer", "at", "payer", "Next account that pays", DO),
         Action("more", "plus", "attempts(1)", "More attempts", DO),
         Action("fewer", "minus", "attempts(-1)", "Fewer attempts", DO),
     ),

@@ -120,7 +120,7 @@ def farewell(standings: Sequence[Standing]) -> str:
         if standing.asked:
             number = len(standing.asked)
             words = _singular(verb.otherwise, number, modal=True)
-            lines.append(f"{_counted(number)} may {words}, the answer did not come: {', '.join(standing.asked)}")
+            lines.append(f"{_counted(number)} may {words}, because no answer came: {', '.join(standing.asked)}")
     return "\n".join([*lines, "Check: smoltui ps"]) if lines else ""
 
 

@@ -96,7 +96,7 @@ class AgainDialog(Modal[Again | None]):
             ("from", start, "space" if run.resumable else ""),
             ("flavor", f"{safe_line(self._flavor_name, 30)} · {price(flavor) if flavor else 'price unknown'}", "← →"),
             ("limit", as_time(self._seconds), "e"),
-            ("payer", safe_line(self._changes.namespace or run.namespace or "–", 40), "b" if self._payers[1:] else ""),
+            ("payer", safe_line(self._changes.namespace or run.namespace or "–", 40), "@" if self._payers[1:] else ""),
             ("attempts", str(self._changes.attempts or "as before"), "+ -"),
         ]
         for label, words, key in rows:

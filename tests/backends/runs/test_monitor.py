@@ -339,8 +339,8 @@ async def test_what_follows_a_run_waits_while_nobody_knows_whether_it_can_be_res
         assert known is not None and known.steps[0].stage == Stage.SCHEDULING
 
 
-def test_the_end_of_a_run_that_started_since_the_last_list_has_its_cost(tmp_path: Path) -> None:
-    """It was queued when runs were listed; its log said that it ran for two minutes, at 1 USD each."""
+def test_the_list_learns_of_a_start_and_of_figures_from_the_log(tmp_path: Path) -> None:
+    """The Job was queued when runs were listed; its log has a loss, but no steps. It ends after two minutes."""
     engine = Counting()
     person = Person(tmp_path, engine)
     listed = Run("7", "toy", "short", Stage.SCHEDULING, flavor="big")
@@ -348,8 +348,14 @@ def test_the_end_of_a_run_that_started_since_the_last_list_has_its_cost(tmp_path
     person.monitor._flavors["toy"] = {"big": Flavor("big", "", "", None, "A100", 1, None, 1.0, 0.0)}
     person.monitor.waited.add("7")
     following = followed.Followed(person.monitor, listed, 0.0)
-    for stage, at in ((Stage.RUNNING, 100.0), (Stage.COMPLETED, 220.0)):
-        following._take(events.StageChanged(stage=stage, at=at))
+    following._take(events.StageChanged(stage=Stage.RUNNING, at=100.0))
+    person.monitor.learn(following.run)
+    shown = person.monitor.runs["7"]
+    assert (shown.stage, shown.started_at, shown.history.last("loss")) == (Stage.RUNNING, 100.0, None)
+    following._take(events.Metrics(values={"loss": 0.5}))
+    person.monitor.learn(following.run)
+    assert person.monitor.runs["7"].history.last("loss") == 0.5
+    following._take(events.StageChanged(stage=Stage.COMPLETED, at=220.0))
     assert person.rung == ["short ended: COMPLETED. Cost: 2.00 USD"]
 
 
