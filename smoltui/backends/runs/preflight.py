@@ -27,11 +27,12 @@ from smoltui.backends.system.threads import in_thread
 from smoltui.core.machine.account import Account
 from smoltui.core.machine.duration import Hardware, duration
 from smoltui.core.machine.fit import estimate
+from smoltui.core.machine.model_shape import ModelShape
 from smoltui.core.machine.smaller import smaller
 from smoltui.core.preflight.check import Check, Problem, overridden
 from smoltui.core.preflight.hub_checks import HubAnswers
 from smoltui.core.preflight.preflight import Facts, Output, preflight
-from smoltui.core.recipe import Act, Fix, Level, check, summarise
+from smoltui.core.recipe import Act, Finding, Fix, Level, check, summarise
 from smoltui.core.recipe.effective import resumes, resumes_from_newest
 from smoltui.core.recipe.packages import Package
 from smoltui.core.runs.accelerate import DEEPSPEED
@@ -76,24 +77,7 @@ async def gather(plan: Plan, engine: Engine, *, alone: bool = False) -> Facts:
         return Facts(
             place=plan.place, values=plan.values, findings=(), summary=summarise(plan.values, None), leaks=plan.leaks
         )
-    facts, device = _from_plan(plan), _Device()
-    if plan.place.here:
-        facts, device = await _ask_machine(facts, Path(plan.spec.output_dir))
-        sharding = (_ZERO3,) if (plan.spec.processes or 1) > 1 and plan.spec.strategy == "zero3" else ()
-        if plan.spec.python:
-            other = await in_thread(partial(look_at, plan.spec.python, plan.project.folder, plan.values, sharding))
-            facts = replace(facts, missing=(), needed=other.missing, trl=other.trl, python_problem=other.problem)
-        elif sharding and not is_here(_ZERO3):
-            facts = replace(facts, needed=[*facts.needed, *sharding])
-    elif plan.place.pays:
-        if alone:
-            device = _Device(has_bf16=True)
-        else:
-            (facts, device), answers = await asyncio.gather(_ask_engine(facts, engine), ask_hub(plan))
-            facts = replace(facts, hub=answers)
-    elif plan.place.on_disk:
-        facts = await in_thread(partial(_look_at_disk, facts, Path(plan.spec.output_dir)))
-        device = _Device(plan.settings.slurm.gpu_type or None)
+    facts, device = await _ask_place(_from_plan(plan), plan, engine, alone=alone)
     if not alone and plan.values.get("push_to_hub") and facts.account is None and not plan.place.pays:
         facts = await _ask_account(facts, _hub_account)
         if facts.account is not None:
@@ -104,41 +88,82 @@ async def gather(plan: Plan, engine: Engine, *, alone: bool = False) -> Facts:
     shape = plan.shape or await learn_shape(
         plan.project, plan.values, python=_python(plan), ask_hub=plan.place.pays and not alone
     )
-    model_type = shape.kind if shape else None
+    findings = await _judge_recipe(plan, facts, device, shape)
+    facts = replace(facts, findings=findings, resume_problem=_look_at_checkpoint(plan, facts))
+    facts = await _estimate(facts, plan, device, shape, processes)
+    return facts if alone else replace(facts, of_engine=await engine.checks(plan.spec, facts))
+
+
+async def _ask_place(facts: Facts, plan: Plan, engine: Engine, *, alone: bool) -> tuple[Facts, _Device]:
+    """Adds what is known of the place of the run: this machine, hardware that is paid for, or a disk that it shares."""
+    if plan.place.here:
+        facts, device = await _ask_machine(facts, Path(plan.spec.output_dir))
+        return await _ask_python(facts, plan), device
+    if plan.place.pays:
+        if alone:
+            return facts, _Device(has_bf16=True)
+        (facts, device), answers = await asyncio.gather(_ask_engine(facts, engine), ask_hub(plan))
+        return replace(facts, hub=answers), device
+    if plan.place.on_disk:
+        facts = await in_thread(partial(_look_at_disk, facts, Path(plan.spec.output_dir)))
+        return facts, _Device(plan.settings.slurm.gpu_type or None)
+    return facts, _Device()
+
+
+async def _ask_python(facts: Facts, plan: Plan) -> Facts:
+    """Adds the packages of the Python that trains on this machine."""
+    spec = plan.spec
+    sharding = (_ZERO3,) if (spec.processes or 1) > 1 and spec.strategy == "zero3" else ()
+    if spec.python:
+        other = await in_thread(partial(look_at, spec.python, plan.project.folder, plan.values, sharding))
+        return replace(facts, missing=(), needed=other.missing, trl=other.trl, python_problem=other.problem)
+    if sharding and not is_here(_ZERO3):
+        return replace(facts, needed=[*facts.needed, *sharding])
+    return facts
+
+
+async def _judge_recipe(plan: Plan, facts: Facts, device: _Device, shape: ModelShape | None) -> list[Finding]:
+    """The findings about the recipe, without warnings that the facts have settled."""
     findings = check(
         plan.values,
         target=plan.place.target,
         has_bf16=device.has_bf16,
-        model_type=model_type,
+        model_type=shape.kind if shape else None,
         pad_token_known=await in_thread(partial(knows_pad_token, plan.project, plan.values)),
     )
-    findings = [one for one in findings if one.key != "resume_from_checkpoint" or one.level is Level.STOP]  # looked at
-    facts = replace(facts, resume_problem=_look_at_checkpoint(plan, facts))
-    # The held-out split is written out, now or when the run starts, so TRL draws none.
+    settled = {"resume_from_checkpoint"}  # looked at
     if plan.spec.pairs_hash is not None or plan.pairs.decided is not None:
-        findings = [one for one in findings if one.key != "test_split_size" or one.level is Level.STOP]
-    longest = facts.sizes.padded_to if facts.sizes is not None else None
-    if longest is not None:  # the pairs say what the absence of a limit means
-        findings = [one for one in findings if one.key != "max_length" or one.level is Level.STOP]
+        settled.add("test_split_size")  # the held-out split is written out, now or at the start, so TRL draws none
+    if _longest(facts) is not None:
+        settled.add("max_length")  # the pairs say what the absence of a limit means
+    return [one for one in findings if one.key not in settled or one.level is Level.STOP]
+
+
+def _longest(facts: Facts) -> int | None:
+    """Tokens of the longest sequence, if the pairs were measured."""
+    return facts.sizes.padded_to if facts.sizes is not None else None
+
+
+async def _estimate(facts: Facts, plan: Plan, device: _Device, shape: ModelShape | None, processes: int) -> Facts:
+    """Adds memory and time of the run, and what would make it fit."""
     hardware = device.hardware(processes, use_cpu=bool(plan.values.get("use_cpu")))
     past = await in_thread(partial(past_speeds, hardware.name)) if hardware is not None else []
     took = duration(plan.values, shape, facts.summary, hardware, sizes=facts.sizes, past=past)
+    if hardware is not None and took is not None:
+        plan.estimates.append((hardware, took))
     estimating = partial(
         estimate,
         shape=shape,
         cuda=device.cuda,
         devices=processes,
         strategy=plan.spec.strategy or "ddp",
-        longest=longest,
+        longest=_longest(facts),
     )
     fit, available = estimating(plan.values), _available(facts)
     less = []
     if fit is not None and available is not None and fit.needed > available:
         less = smaller(plan.values, estimating, available, cuda=device.cuda)
-    facts = replace(facts, findings=findings, fit=fit, smaller=less, duration=took)
-    if hardware is not None and took is not None:
-        plan.estimates.append((hardware, took))
-    return facts if alone else replace(facts, of_engine=await engine.checks(plan.spec, facts))
+    return replace(facts, fit=fit, smaller=less, duration=took)
 
 
 def _available(facts: Facts) -> int | None:
