@@ -159,6 +159,8 @@ def chosen_fell(view: CurveView) -> Iterator[Remark]:
         rejected = view.nats(f"{prefix}{REJECTED}")
         lost = -value / abs(view.reference_logp) if view.reference_logp else 0.0
         share = f", {percent(lost)} of their log-probability" if lost else ""
+        if lost >= 10:
+            share = f", {lost:,.0f} times their log-probability"
         both = rejected is not None and rejected < 0
         yield Remark(
             "chosen_fell",

@@ -194,13 +194,15 @@ async def test_a_model_folder_that_is_none_stops_it(app: SmoltuiApp, wait_until:
         await wait_until(lambda: "✗ This folder contains no model (no config.json): model" in seen(app, "#start-text"))
 
 
-async def test_a_model_name_that_may_be_a_slip(app: SmoltuiApp, wait_until: Wait) -> None:
-    """Neither a folder nor an owner/name: I am warned before the Hub is asked for it."""
+async def test_names_that_may_be_slips(app: SmoltuiApp, wait_until: Wait) -> None:
+    """Neither folders nor owner/name: I am warned before the Hub, or a cache under such a name, is asked for them."""
     recipe = app.workspace.project.recipe_path
-    recipe.write_text(recipe.read_text().replace("model_name_or_path: model", "model_name_or_path: modell"))
+    text = recipe.read_text().replace("model_name_or_path: model", "model_name_or_path: modell")
+    recipe.write_text(text.replace("dataset_name: pairs", "dataset_name: pears"))
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("t")
         await wait_until(lambda: "! No such model folder, so this is treated as a Hub id" in seen(app, "#start-text"))
+        assert "so these pairs are treated as a Hub id: pears" in " ".join(seen(app, "#start-text").split())
 
 
 async def test_a_removed_key_stops_it_with_its_successor(app: SmoltuiApp, wait_until: Wait) -> None:

@@ -36,6 +36,7 @@ from smoltui.core.runs.place import Place
 from smoltui.core.runs.run import RunSpec
 from smoltui.core.settings.settings import Settings
 from smoltui.errors import InputError
+from smoltui.safe_text import safe_line
 
 UNUSABLE_FIX = "See what they are: smoltui pairs. A pair has a prompt, a chosen and a rejected answer."
 
@@ -50,6 +51,8 @@ class PlannedPairs:
     """The pairs in words, with their number; empty without a set, and for a set on the Hub without decisions."""
     problem: Problem | None = None
     """Why they cannot be trained on; None if they can."""
+    doubt: Problem | None = None
+    """Why the set may not be the one that is meant; None without a doubt."""
     warning: str = ""
     """How many rows are not trained on; empty if there are none, or nobody knows."""
     sizes: PairSizes | None = None
@@ -161,7 +164,8 @@ def _with_pairs(plan: Plan, recipe: RecipeFile, counts: PairCounts, stopped: Cal
         curation = CurationFile(plan.project.folder).load()
         if not is_local(wanted, plan.project.folder):
             told = _decided(plan, wanted, curation)
-            return replace(plan, pairs=PlannedPairs(sentence=told, decided=curation if told else None))
+            unopened = PlannedPairs(sentence=told, decided=curation if told else None, doubt=_doubt(wanted))
+            return replace(plan, pairs=unopened)
         tools = ignored_tools(plan.project, plan.values, wanted)
         if found := curate(plan.project, plan.values, settings=plan.settings, curation=curation, stopped=stopped):
             made = _curated(plan, recipe, found, counts)
@@ -172,6 +176,19 @@ def _with_pairs(plan: Plan, recipe: RecipeFile, counts: PairCounts, stopped: Cal
         return replace(made, pairs=replace(made.pairs, tools_warning=tools))
     except InputError as error:
         return replace(plan, pairs=PlannedPairs(problem=Problem(error.message, error.hint)))
+
+
+def _doubt(wanted: PairsSpec) -> Problem | None:
+    """The Hub has a few old datasets whose names have no owner, but a folder of another project is more likely meant.
+
+    Without the Hub, `datasets` trains on whatever it has cached under such a name.
+    """
+    if "/" in wanted.source:
+        return None
+    return Problem(
+        f"No such file or folder, so these pairs are treated as a Hub id: {safe_line(wanted.source, 200)}",
+        "Hub ids look like owner/name.",
+    )
 
 
 def _curated(plan: Plan, recipe: RecipeFile, found: Curated, counts: PairCounts) -> Plan:

@@ -220,6 +220,7 @@ def _from_plan(plan: Plan) -> Facts:
         model_doubt=model_doubt,
         pairs=plan.pairs.sentence,
         pairs_problem=plan.pairs.problem,
+        pairs_doubt=plan.pairs.doubt,
         pairs_warning=plan.pairs.warning,
         sizes=plan.pairs.sizes,
         tools_warning=plan.pairs.tools_warning,

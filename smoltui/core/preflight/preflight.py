@@ -75,6 +75,8 @@ class Facts:
     """The training pairs in words, with their number; empty if not opened (a set on the Hub)."""
     pairs_problem: Problem | None = None
     """Why the pairs cannot be trained on."""
+    pairs_doubt: Problem | None = None
+    """A doubt about which pairs are meant; None without one."""
     pairs_warning: str = ""
     """How many rows are not trained on; empty if there are none, or nobody knows."""
     sizes: PairSizes | None = None
@@ -185,6 +187,8 @@ def _pairs(facts: Facts) -> list[Check]:
     if problem := facts.pairs_problem:
         return [Check("pairs", Level.STOP, problem.sentence, problem.fix, Fix(act=Act.PAIRS))]
     checks = [Check("pairs", Level.PASS, facts.pairs)] if facts.pairs else []
+    if (doubt := facts.pairs_doubt) is not None and facts.hub.pairs is None:  # the Hub was not asked
+        checks.append(Check("pairs", Level.WARN, doubt.sentence, doubt.fix, edits("dataset_name")))
     if facts.pairs_warning:
         listed = Fix(act=Act.PAIRS)
         checks.append(Check("unusable rows", Level.WARN, facts.pairs_warning, "List them: smoltui pairs", listed))
