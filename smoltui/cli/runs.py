@@ -169,27 +169,33 @@ async def find(run_id: str) -> tuple[Engine, Run]:
 
     Raises:
         InputError: no engine knows the id.
-        ServiceError: the Hub could not be asked.
+        ServiceError: the Hub, or another service, could not be asked.
     """
     if not run_id.strip():
         raise InputError("The run id is empty", "List run ids: smoltui ps -a")
-    engines = default_services().engines
-    refused: ServiceError | None = None
-    for engine in engines.values():
+    asked: list[str] = []
+    refused: list[tuple[Engine, ServiceError]] = []
+    for engine in default_services().engines.values():
         try:
             return engine, await engine.get(run_id)
         except (InputError, NotFoundOnHubError):
-            continue
+            asked.append(f"on {engine.place.title}")
         except ServiceError as error:
-            refused = error
-    if refused is not None:
-        raise type(refused)(
-            f"No run on this machine has this id, and the Hub could not be asked ({refused.message}): {run_id}",
-            f"{_meant(run_id)}List run ids: smoltui ps -a. For Jobs: {refused.hint}",
-        ) from refused
-    raise InputError(
-        f"No run on this machine and no Job has this id: {run_id}", f"{_meant(run_id)}List run ids: smoltui ps -a"
-    )
+            refused.append((engine, error))
+    nowhere = f"No run has this id {either(asked)}" if asked else "Not known whether a run has this id"
+    hint = f"{_meant(run_id)}List run ids: smoltui ps -a"
+    if not refused:
+        raise InputError(f"{nowhere}: {run_id}", hint)
+    silent = [f"{engine.place.title} could not be asked ({error.message})" for engine, error in refused]
+    hints = [f"{engine.place.subject}: {error.hint}" for engine, error in refused if error.hint]
+    first = refused[0][1]
+    raise type(first)(f"{nowhere}; {'; '.join(silent)}: {run_id}", ". ".join([hint, *hints])) from first
+
+
+def either(words: Sequence[str]) -> str:
+    """`a, b or c`."""
+    *others, last = words
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _meant(run_id: str) -> str:

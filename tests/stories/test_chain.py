@@ -128,7 +128,7 @@ async def test_a_pause_is_no_end(tmp_path: Path, wait_until: Wait, done: list[tu
 async def test_a_step_is_the_command_one_would_type(own_machine: Path) -> None:
     """Without a model there is nothing to ask, and the command says so."""
     project = create_project(own_machine / "demo", "demo")
-    with pytest.raises(RunFailedError, match=r"No run on this machine has this id.*: nobody"):
+    with pytest.raises(RunFailedError, match=r"No run has this id on this machine.*: nobody"):
         await chains.do(Step("ask"), Chain("nobody", str(project.folder), (Step("ask"),)))
 
 

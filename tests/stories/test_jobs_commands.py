@@ -344,7 +344,7 @@ class TestWaiting:
     def test_a_wrong_id_is_told_at_once(self, server: LocalHub, capsys: pytest.CaptureFixture[str]) -> None:
         """Not after the three hours that the other one takes."""
         assert run(["wait", server.add().id, "nothing"]) == 2
-        assert "No run on this machine and no Job has this id" in capsys.readouterr().err
+        assert "No run has this id on this machine or on HF Jobs: nothing" in capsys.readouterr().err
 
     def test_a_terminal_hears_the_end(
         self, server: LocalHub, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
