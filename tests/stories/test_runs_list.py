@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from smoltui.app import SmoltuiApp
 from smoltui.backends.jobs.place import JOBS
@@ -141,6 +142,12 @@ def shown(run: Run, width: int) -> str:
     return row(columns.Shown(run, 1e9, lambda run: columns.RowFacts("1.00 / 2.00", 1.0)), width).plain
 
 
+def test_names_of_a_sweep_can_be_told_apart() -> None:
+    """They begin alike and end with what differs."""
+    names = [f"beta-0.5_learning_rate-{rate}" for rate in ("1e-4", "0.001")]
+    assert [shown(job(1, name=name), 80)[1:15].rstrip() for name in names] == ["beta-0…e-1e-4", "beta-0…-0.001"]
+
+
 def test_details_are_words_or_nothing() -> None:
     """In a terminal of 80 columns, labels have no room: no dot of them is shown below the costs."""
     run = job(1, name="b", labels={"smoltui-sweep": "abc"})
@@ -154,6 +161,15 @@ def test_accuracy_is_a_share() -> None:
     assert "–" in shown(job(2, name="c"), 130)
 
 
+@pytest.mark.parametrize("width", [80, 130])
+@pytest.mark.parametrize("name", ["日本語の実行名前とても長い名前です", "e\u0301tude", "a" * 300])
+def test_rows_are_aligned_whatever_the_name(name: str, width: int) -> None:
+    """Wide and combining characters take their cells."""
+    long, short = (shown(job(1, name=one), width) for one in (name, "b"))
+    assert cell_len(long) == cell_len(short) == width
+    assert cell_len(long[: long.index("COMPLETED")]) == short.index("COMPLETED")
+
+
 @pytest.mark.parametrize("width", [80, 100, 116, 130, 150, 170, 190])
 def test_a_heading_is_above_its_column(width: int) -> None:
     """Each column is as wide as it says, so heading and text are in the same cells, whatever the run is called."""
@@ -165,7 +181,8 @@ def test_a_heading_is_above_its_column(width: int) -> None:
         cells = slice(at, at + column.cells(width))
         assert head[cells].strip() == column.heading
         text = column.text(columns.Shown(run, 1e9, lambda run: columns.RowFacts("1.00 / 2.00")))
-        assert line[cells].rstrip("… ").strip() and text.startswith(line[cells].rstrip("… ").strip())
+        start, _, end = line[cells].strip().partition("…")
+        assert start and text.startswith(start) and text.endswith(end)
         at += column.cells(width)
     assert {"loss", "margin", "cost"} <= {column.name for column in columns.columns_in(width)}
     assert head[at:].strip() == ("details" if width > 80 else "")

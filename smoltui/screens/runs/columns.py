@@ -16,6 +16,7 @@ from functools import cached_property, lru_cache
 from pathlib import PurePath
 from typing import Literal
 
+from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from smoltui.core.runs.acts import Mark
@@ -56,6 +57,10 @@ class RowFacts:
 
 
 FactsOf = Callable[[Run], RowFacts]
+
+
+MOST_NAME = 200
+"""Characters of a name, of which its column shows both ends."""
 
 
 class Shown:
@@ -100,6 +105,8 @@ class Column:
     """Sorted by it, the largest value comes first."""
     sort: SortKey | None = None
     """The key for ascending order; None if the list cannot be sorted by it."""
+    cut_inside: bool = False
+    """What is too long loses its middle: names of a sweep's runs differ at their ends."""
 
     def cells(self, width: int) -> int:
         """Its cells in a list of `width` cells."""
@@ -108,9 +115,12 @@ class Column:
     def padded(self, text: str, width: int) -> str:
         """`text` as wide as the column is in a list of `width` cells; what is too long is cut."""
         cells = self.cells(width)
-        if len(text) >= cells and cells < self.width:
-            text = f"{text[: cells - 2]}…"
-        return f"{text:{self.align}{cells}}"
+        if cell_len(text) >= cells and (cells < self.width or self.cut_inside):
+            kept = cells - 2
+            end = kept // 2 if self.cut_inside else 0
+            text = f"{set_cell_size(text, kept - end)}…{set_cell_size(text[::-1], end)[::-1]}"
+        space = " " * (cells - cell_len(text))
+        return f"{text}{space}" if self.align == "<" else f"{space}{text}"
 
 
 def _smallest_first(value: float | None) -> float:
@@ -202,9 +212,10 @@ COLUMNS: tuple[Column, ...] = (
         "name",
         19,
         "the run's name",
-        lambda shown: _fitted(shown.run.name, 18),
+        lambda shown: safe_line(shown.run.name, MOST_NAME),
         align="<",
         narrow=14,
+        cut_inside=True,
         sort=lambda shown: shown.run.name.casefold(),
     ),
     Column("id", "id", 9, "the beginning of its id", lambda shown: safe_line(shown.run.id, 60)[:8], "<", None, BROAD),
