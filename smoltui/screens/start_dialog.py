@@ -185,6 +185,7 @@ class StartDialog(StartOptions):
             facts=self.facts,
             flavor=flavor,
             neighbours=(self.flavor_beside(flavor, -1), self.flavor_beside(flavor, 1)),
+            failed=self._problem is not None,
             compact=self.app.size.height < LOW,
         )
 

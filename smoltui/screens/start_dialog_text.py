@@ -45,6 +45,8 @@ class Shown:
     """The chosen one, known before its checks are done."""
     neighbours: tuple[Flavor | None, Flavor | None] = (None, None)
     """The next cheaper and the next more expensive flavor."""
+    failed: bool = False
+    """There is no plan: the list below says why."""
     compact: bool = False
     """The terminal is low: only where, cost and output are shown."""
 
@@ -140,7 +142,7 @@ def cost(shown: Shown) -> str:
 def _sums(shown: Shown, width: int) -> list[Text]:
     """What it costs, how long it takes, and where the model goes."""
     if shown.place is None or shown.spec is None or shown.facts is None:
-        return [Text(" checking…", "dim")]
+        return [] if shown.failed else [Text(" checking…", "dim")]
     took = shown.facts.duration
     if shown.place.pays:
         text = Text().append(f" COSTS AT MOST  {cost(shown)}", "bold")

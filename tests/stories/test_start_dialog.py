@@ -233,7 +233,7 @@ async def test_a_folder_without_a_recipe_says_how_to_start(tmp_path: Path, jobs:
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("t")
         await wait_until(lambda: "has no recipe.yaml" in seen(app))
-        assert "enter: start a project step by step" in seen(app)
+        assert "enter: start a project step by step" in seen(app) and "checking…" not in seen(app)
         await pilot.press("enter")
         await wait_until(lambda: "Which pairs should the model learn from?" in seen(app))
 

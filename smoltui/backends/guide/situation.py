@@ -150,7 +150,7 @@ def with_machine(facts: ProjectFacts, machine: Machine) -> ProjectFacts:
         return replace(facts, lacking=lacking, memory="unknown" if machine.has_recipe else None)
     free = memory_for(need, machine.report)
     verdict = need.fit.verdict(free)
-    most = "at most " if need.at_most and verdict == "fits" else ""
+    most = "≤ " if need.at_most and verdict == "fits" else ""
     words = f"{most}{need.fit.needed / GIB:.1f} of {free / GIB:.0f} GiB" if free is not None else ""
     return replace(facts, lacking=lacking, memory=verdict, memory_words=words)
 

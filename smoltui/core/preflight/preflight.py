@@ -251,7 +251,9 @@ def _memory(facts: Facts, available: int | None, where: str) -> list[Check]:
     ]
     match fit.verdict(available):
         case "fits":
-            return [Check("memory", Level.PASS, f"Peak memory {need} of {gib(available)} {where}")]
+            measured = facts.sizes is not None and facts.sizes.padded_to is not None
+            most = "" if measured else "at most "  # pairs may be shorter than max_length
+            return [Check("memory", Level.PASS, f"Peak memory {most}{need} of {gib(available)} {where}")]
         case "tight":
             said = f"May run out of memory: peak {need} of {gib(available)} {where}"
             return [Check("memory", Level.WARN, said, step, less), *more]

@@ -43,16 +43,22 @@ def heading(name: str, folder: str, width: int) -> Text:
 
 def steps_text(steps: Sequence[Step], width: int, *, wide: bool) -> Text:
     """One line per step: sign, title, what is known, and at the right end the key that leads there."""
-    lines = [_step(step, width, wide=wide) for step in steps]
+    keys = [_key(step) for step in steps]
+    room = width - max([KEY_CELLS, *(key.cell_len for key in keys)]) - 2  # a person's own keys may be longer
+    lines = [_step(step, room, wide=wide).append("  ").append_text(key) for step, key in zip(steps, keys, strict=True)]
     return Text("\n").join(lines)
 
 
-def _step(step: Step, width: int, *, wide: bool) -> Text:
-    style = STYLES.get(step.state, "dim")
+def _key(step: Step) -> Text:
     key = Text()
     if step.key and step.verb:
         key.append(f"{own_key(step.key, HERE)} ", "bold cyan").append(step.verb)
-    room = width - KEY_CELLS - 2
+    return key
+
+
+def _step(step: Step, room: int, *, wide: bool) -> Text:
+    """The line in `room` cells, without its key."""
+    style = STYLES.get(step.state, "dim")
     line = Text(no_wrap=True).append(f"{SIGNS[step.state]} ", style)
     faint = step.state in (State.LATER, State.UNKNOWN)
     line.append(f"{step.title:<{TITLE_CELLS}} ", "dim" if faint else "bold")
@@ -69,7 +75,7 @@ def _step(step: Step, width: int, *, wide: bool) -> Text:
         if note:
             line.append(f" · {note}", "dim")
     line.truncate(max(room, 0), overflow="ellipsis", pad=True)
-    return line.append("  ").append_text(key)
+    return line
 
 
 def next_text(step: Next) -> Text:
