@@ -221,9 +221,7 @@ class ScheduledJobs:
             )
             if found is not None:
                 return found
-            raise UnreachableError(
-                "The Hub's response was lost while triggering; no Job was started", "Try again."
-            ) from error
+            raise UnreachableError(f"{error.message}; no Job was started", "Try again.") from error
 
     async def delete(self, scheduled_id: str) -> ScheduledJob:
         """Deletes it permanently and returns its last state; a running Job continues. Raises as `get`."""
@@ -266,7 +264,7 @@ class ScheduledJobs:
             )
             if found is None:
                 raise UnreachableError(
-                    "The Hub's response was lost; no scheduled Job was created, as none has its label", "Try again."
+                    f"{error.message}; no scheduled Job was created, as none has its label", "Try again."
                 ) from error
             made = found
         self._namespaces[made.id] = namespace

@@ -392,7 +392,7 @@ async def look_again(look: Callable[[], Awaitable[T | None]], error: Exception, 
 
 
 async def found_by_label(namespace: str, label: str, error: Exception) -> dict[str, Any]:
-    """The Job whose response was lost.
+    """The Job whose start no response has confirmed, for the reason in `error`.
 
     Raises:
         UnreachableError: none was started, or this could not be determined; the message says which.
@@ -404,8 +404,10 @@ async def found_by_label(namespace: str, label: str, error: Exception) -> dict[s
         f"When the Hub is reachable, check before retrying: smoltui ps -a --filter label:{LABEL}={label}",
     )
     if found is None:
+        ours = explain(error, DOING)
+        why = ours.message if ours is not None else "The Hub's response was lost while starting the Job"
         raise UnreachableError(
-            "The Hub's response was lost while starting the Job; no Job was started, as none has its label",
+            f"{why}; no Job was started, as none has its label",
             "Check the list of runs, then try again.",
         ) from error
     return found
