@@ -252,7 +252,7 @@ def _print_figures(done: _Asked) -> None:
     say()
     say(f"{'':<24}" + "".join(f"{safe_line(name, 40):>{width}}" for name in done.sheet.names))
     for label, values in figure_lines(figures, done.manner):
-        say(f"{safe_line(label, 24):<24}" + "".join(f"{value:>{width}}" for value in values))
+        say(f"{safe_line(label, 22):<24}" + "".join(f"{value:>{width}}" for value in values))
 
 
 def _indented(text: str) -> str:

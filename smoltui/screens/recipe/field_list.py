@@ -59,8 +59,10 @@ def drawn(row: Row, width: int) -> Text:
         line.append(sign, style)
         line.append(CHANGED if row.is_changed else SET if row.is_set else " ", "cyan")
         line.append(APART if row.is_apart else " ", "magenta").append(" ")
-        label = LABEL_WIDTH if width >= 44 else 14
-        line.append(f"{safe_line(row.label, label - 1):<{label}}", "" if row.is_set else "dim")
+        cells = LABEL_WIDTH if width >= 44 else 14
+        label = safe_line(row.label, cells)
+        label = label if len(label) < cells else f"{label[: cells - 2]}…"  # with a blank before the value
+        line.append(f"{label:<{cells}}", "" if row.is_set else "dim")
         line.append(safe_line(redact(row.value), 200), "" if row.is_set else "dim")
         if row.unit and row.value:
             line.append(f" {row.unit}", "dim")

@@ -96,7 +96,7 @@ class ScheduledDialog(Modal[None], Explains[None]):
             state = "suspended" if item.suspended else as_time(item.next_at - now) if item.next_at else "–"
             last = f"last {as_age(now - item.last_at)} ago" if item.last_at else "never started"
             row = (
-                f" {safe_line(item.name, 18):<19}{safe_line(item.schedule, 14):<15}{state:<14}{last:<15}"
+                f" {safe_line(item.name, 17):<19}{safe_line(item.schedule, 14):<16}{state:<14}{last:<15}"
                 f"{safe_line(item.flavor or '', 12)}"
             )
             text.append(f"{row}\n", "reverse" if place == self._cursor else "")
