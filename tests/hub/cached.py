@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from smoltui.backends.hub import cache
+from smoltui.backends.system.hub_files import model_folder
 
 
 def weights(count: int = 4, dtype: str = "F32") -> bytes:
@@ -20,7 +21,7 @@ def weights(count: int = 4, dtype: str = "F32") -> bytes:
 def cache_model(repo: str, files: Mapping[str, bytes] | None = None, revision: str = "main") -> Path:
     """Puts a model into the cache, and returns its folder."""
     commit = hashlib.sha1(f"{repo}@{revision}".encode()).hexdigest()
-    place = cache.repo_folder(repo)
+    place = model_folder(repo, cache.folder())
     folder = place / "snapshots" / commit
     folder.mkdir(parents=True, exist_ok=True)
     (place / "refs").mkdir(exist_ok=True)

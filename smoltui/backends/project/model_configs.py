@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -17,14 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from smoltui.backends.project.project import Project
-from smoltui.backends.system import locks
-from smoltui.backends.system.paths import hub_cache
+from smoltui.backends.system import hub_files, locks
+from smoltui.backends.system.data_folder import write_json
 from smoltui.backends.system.small_file import read_small
 from smoltui.core.foreign import foreign_json
 from smoltui.core.machine.model_shape import ModelShape, probed_shape, shape_of
 
 REPOSITORY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*/[A-Za-z0-9_][A-Za-z0-9_.-]*")
-COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def config_in(folder: Path) -> dict[str, Any] | None:
@@ -41,7 +39,7 @@ def known_config(project: Project, values: Mapping[str, object]) -> dict[str, An
         return found
     if (hub := hub_name(project, values)) is None:
         return None
-    snapshot = _snapshot(*hub)
+    snapshot = hub_files.snapshot(*hub)
     found = None if snapshot is None else config_in(snapshot)
     return found if found is not None else _object(_kept_at(*hub))
 
@@ -109,17 +107,4 @@ def write(path: Path, data: Mapping[str, Any]) -> None:
     """Writes a JSON file, at once or not at all; a full disk is no error here."""
     with suppress(OSError, ValueError):
         locks.private_folder(path.parent, path.parent)
-        beside = path.with_name(f".{path.name}.{os.getpid()}")
-        beside.write_text(json.dumps(data), encoding="utf-8")
-        beside.replace(path)
-
-
-def _snapshot(repo: str, revision: str) -> Path | None:
-    """The files of a revision in the Hub's cache (`backends/hub/cache.py`, without importing huggingface_hub)."""
-    place = hub_cache() / f"models--{repo.replace('/', '--')}"
-    if not COMMIT.fullmatch(revision):
-        try:
-            revision = (place / "refs" / revision).read_text(encoding="ascii").strip()
-        except (OSError, ValueError):
-            return None
-    return place / "snapshots" / revision if COMMIT.fullmatch(revision) else None
+        write_json(path, data, indent=None)

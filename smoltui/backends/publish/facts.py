@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Mapping
 from contextlib import aclosing, suppress
@@ -24,7 +23,8 @@ from smoltui.backends.runs import store as run_store
 from smoltui.backends.runs.engine import Engine
 from smoltui.backends.runs.output_dir import holds_model
 from smoltui.backends.system import data_folder
-from smoltui.backends.system.paths import exists, hub_cache
+from smoltui.backends.system.hub_files import COMMIT, commit, reference
+from smoltui.backends.system.paths import exists
 from smoltui.backends.system.small_file import read_small_text
 from smoltui.core.pairs.audit import Audit, audit_from_json
 from smoltui.core.publish.record import Base, Pairs, Points, Record, Weights
@@ -35,7 +35,6 @@ from smoltui.errors import InputError, SmoltuiError
 from smoltui.scripts.pair_format import examine, is_trl_form
 from smoltui.scripts.pair_turns import NotAPairError
 
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 _TEMPLATE_BYTES = 4 << 20
 DEFAULT_BETA = 0.1
 """TRL 1.16's DPOConfig."""
@@ -214,16 +213,13 @@ def _commit(name: str, revision: object, run: Run) -> str | None:
 
     The cache counts only if it was not changed since the run began.
     """
-    if isinstance(revision, str) and _COMMIT.fullmatch(revision):
-        return revision
-    reference = hub_cache() / f"models--{name.replace('/', '--')}" / "refs" / str(revision or "main")
-    changed = data_folder.mtime(reference)
+    wanted = str(revision or "main")
+    if COMMIT.fullmatch(wanted):
+        return wanted
+    changed = data_folder.mtime(reference(name, wanted))
     if changed is None or run.finished_at is None or changed > run.finished_at:
         return None
-    with suppress(OSError, ValueError):
-        found = read_small_text(reference, 200).strip()
-        return found if _COMMIT.fullmatch(found) else None
-    return None
+    return commit(name, wanted)
 
 
 def _pairs(project: Project, values: Mapping[str, Any], settings: Settings, run: Run, spec: RunSpec) -> Pairs:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from smoltui.core.machine.duration import Duration, Hardware, duration
 from smoltui.core.machine.fit import Fit, estimate
+from smoltui.core.machine.hardware import accelerators_in
 from smoltui.core.pairs.sizes import PairSizes
 from smoltui.core.recipe import Summary, summarise
 from smoltui.core.runs.cost import usd_span, worst_cost
@@ -83,8 +84,8 @@ def where_of(values: Mapping[str, object], around: Surroundings, target: Target)
 
 def of_flavor(name: str) -> tuple[str | None, int]:
     """The accelerator of a flavor, if its speed is known, and how many there are: `l40sx8` has eight L40S."""
-    found = re.fullmatch(r"(a100|h200|l40s|l4|a10g)(?:-large|-small)?(?:x(\d+))?", name)
-    return (None, 1) if found is None else (ACCELERATORS[found[1]], int(found[2] or 1))
+    found = re.fullmatch(r"(a100|h200|l40s|l4|a10g)(?:-large|-small)?(?:x\d+)?", name)
+    return (None, 1) if found is None else (ACCELERATORS[found[1]], accelerators_in(name))
 
 
 def sizes_for(values: Mapping[str, object], around: Surroundings) -> PairSizes | None:

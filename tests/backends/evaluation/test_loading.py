@@ -11,6 +11,7 @@ import pytest
 from smoltui.backends.evaluation import speeds
 from smoltui.backends.evaluation.loading import as_spec, fetch, load_plan
 from smoltui.backends.hub import cache
+from smoltui.backends.system.hub_files import model_folder
 from smoltui.core.evaluation.column import Column
 from smoltui.core.evaluation.loading import LoadPlan
 from smoltui.core.runs.events import Downloading, PhaseChanged
@@ -56,7 +57,7 @@ async def test_a_model_on_the_hub(hub: LocalHub, tmp_path: Path) -> None:
     (load,) = (await plan_of("ada/m", tmp_path)).loads
     assert load.files == ("config.json", "model.safetensors") and load.download == load.stored
     assert load.download == len(MODEL["config.json"]) + len(MODEL["model.safetensors"])
-    blobs = cache.repo_folder("ada/m") / "blobs"
+    blobs = model_folder("ada/m", cache.folder()) / "blobs"
     blobs.mkdir(parents=True)
     blob = next(f.blob for f in [(await _repo(hub, "ada/m"))[1]])
     (blobs / str(blob)).write_bytes(MODEL["model.safetensors"])
