@@ -334,7 +334,7 @@ class SlurmEngine(Engine):
         part = records.part
         if part is None or part.job is not None or (row := self._queue.seen.labelled(part.label)) is None:
             return records
-        parts = (*records.parts[:-1], replace(part, job=row.job))
+        parts = (*records.parts[:-1], replace(part, job=row.job, cluster=self._queue.cluster() or None))
         with suppress(OSError):  # else it is found again next time
             store.write_parts(records.folder, parts, records.labels)
         return replace(records, parts=parts)

@@ -242,7 +242,7 @@ def _elsewhere(view: View, queue: Queue) -> str | None:
 
 
 def _waiting(run: Run, view: View, row: Row | None) -> Run:
-    words = waits_in_words(row, time.time()) if row is not None else f"submitted as job {view.part.job}"
+    words = waits_in_words(row, time.time(), requeued=bool(view.status)) if row is not None else f"submitted as job {view.part.job}"
     if view.status:
         after = run.step or int(view.status.get("step", 0))
         words = f"{words}; continues from step {after}{_stopped(view)}"

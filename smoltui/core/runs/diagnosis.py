@@ -71,6 +71,7 @@ _IMAGE = re.compile(
     re.IGNORECASE,
 )
 _PREEMPTED = re.compile(r"preempt|evict|node (?:was )?(?:lost|shut ?down|drained|failure)|spot inst", re.IGNORECASE)
+_QUOTA = re.compile(r"disk quota", re.IGNORECASE)
 _DISK = re.compile(r"No space left on device|ephemeral[- ]storage|disk quota|\[Errno 28\]", re.IGNORECASE)
 _EXIT_CODE = re.compile(r"exit(?:ed with)? (?:code|status):?\s*(\d+)", re.IGNORECASE)
 
@@ -131,7 +132,7 @@ def _by_service(symptoms: Symptoms, about: Circumstances, at: str) -> Diagnosis 
         hint = run_longer(about.run_id, _hours(symptoms, about))
         return Diagnosis(Kind.TIMEOUT, f"Timed out{after}{at}", hint)
     if _DISK.search(said):
-        return _disk(at, about)
+        return _disk(said, at, about)
     if _PREEMPTED.search(said):
         return Diagnosis(
             Kind.PREEMPTED,
@@ -238,10 +239,10 @@ def _push(error: str, about: Circumstances, at: str) -> Diagnosis:
     )
 
 
-def _disk(at: str, about: Circumstances) -> Diagnosis:
+def _disk(error: str, at: str, about: Circumstances) -> Diagnosis:
     return Diagnosis(
         Kind.DISK,
-        f"The disk is full (no space left on device){at}",
+        f"The disk {'quota is used up' if _QUOTA.search(error) else 'is full (no space left on device)'}{at}",
         f"Lower save_total_limit{', or ' + _LARGER + ' disk' if about.remote else ', or free space'}; "
         "then run it again (R).",
     )
@@ -273,7 +274,7 @@ def _network(error: str, about: Circumstances, at: str) -> Diagnosis:
 
 _TABLE: tuple[tuple[re.Pattern[str], Callable[[str, Circumstances, str], Diagnosis]], ...] = (
     (GPU_MEMORY, _gpu),
-    (_DISK, lambda error, about, at: _disk(at, about)),
+    (_DISK, lambda error, about, at: _disk(error, at, about)),
     (PACKAGES, _packages),
     (DRIVER, _driver),
     (PUSH, _push),

@@ -14,7 +14,7 @@ REASONS: Mapping[str, str] = {
     "": "waiting: Slurm has not looked at the job yet",
     "Priority": "waiting: jobs with a higher priority come first",
     "Resources": "waiting for free nodes",
-    "BeginTime": "waiting for its begin time (Slurm delays a requeued job by two minutes)",
+    "BeginTime": "waiting for its begin time",
     "Dependency": "waiting for another job to end",
     "DependencyNeverSatisfied": f"{NEVER}: the job that it depends on failed",
     "JobHeldUser": "held by you: scontrol release {job}",
@@ -57,11 +57,13 @@ REASONS: Mapping[str, str] = {
 """Reason → words."""
 
 
-def waits_in_words(row: Row, now: float) -> str:
-    """Why a job waits, and when it is expected to start."""
+def waits_in_words(row: Row, now: float, *, requeued: bool = False) -> str:
+    """Why a job waits, and when it is expected to start. `requeued`: it was started before."""
     known, _, more = row.reason.partition(",")
     # Reasons of several words have blanks or underscores, depending on the version.
     words = REASONS.get(row.reason) or REASONS.get(known.strip("()")) or REASONS.get(row.reason.replace("_", " "))
+    if requeued and known == "BeginTime":
+        words = "waiting: Slurm delays a requeued job by two minutes"
     if words is None:
         words = f"waiting: {row.reason}"
     elif more.strip():

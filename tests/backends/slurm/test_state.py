@@ -151,8 +151,8 @@ CASES = {
     "quota": Case(
         "FAILED NonZeroExitCode 1:0",
         ERROR,
-        "Disk quota exceeded",
-        "",
+        "The disk quota is used up at step 2",
+        "free space",
         ended(1, "failed"),
         (STEP_2, "OSError: [Errno 122] Disk quota exceeded: '/scratch/out/checkpoint-2'"),
     ),
