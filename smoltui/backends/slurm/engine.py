@@ -385,7 +385,7 @@ class SlurmEngine(Engine):
                 created_at=spec.get("created_at"),
                 project=spec.get("project"),
                 output_dir=spec.get("output_dir"),
-                flavor=spec.get("flavor"),
+                # No flavor: a partition has no price, and its nodes keep what a run wrote.
                 namespace=spec.get("namespace"),
                 labels=records.labels,
             )

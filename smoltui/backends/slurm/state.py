@@ -47,7 +47,7 @@ UNCONFIRMED_SECONDS = 120.0
 SAVED = frozenset({"COMPLETED", "TIMEOUT", "PREEMPTED", "DEADLINE"})
 """Ends that a training was told of in time, so that one which paused then is simply paused."""
 NOT_STARTED: Mapping[str, str] = {
-    "setup": "The last lines of the log say why.",
+    "setup": "The end of the log names the line; try it on a node: srun --pty bash",
     "srun": "Ask the cluster's administrators.",
     "folder": "Use a disk that all nodes share: slurm.output_root, or another place for the project.",
 }
@@ -242,7 +242,11 @@ def _elsewhere(view: View, queue: Queue) -> str | None:
 
 
 def _waiting(run: Run, view: View, row: Row | None) -> Run:
-    words = waits_in_words(row, time.time(), requeued=bool(view.status)) if row is not None else f"submitted as job {view.part.job}"
+    words = (
+        waits_in_words(row, time.time(), requeued=bool(view.status))
+        if row is not None
+        else f"submitted as job {view.part.job}"
+    )
     if view.status:
         after = run.step or int(view.status.get("step", 0))
         words = f"{words}; continues from step {after}{_stopped(view)}"

@@ -129,6 +129,7 @@ class Run:
     """Folder it was started from; None if not started by smoltui on this machine."""
     output_dir: str | None = None
     flavor: str | None = None
+    """Rented hardware, whose disk is deleted at the end; None where runs are free."""
     namespace: str | None = None
     timeout_seconds: int | None = None
     labels: Mapping[str, str] = field(default_factory=dict)

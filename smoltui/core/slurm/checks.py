@@ -40,6 +40,8 @@ GPU_MEMORY: Mapping[str, int] = {
 alone exists in two sizes, so it is left out."""
 _SHARDED = frozenset("WRGO")
 """Terms of `Fit` that FSDP and ZeRO-3 divide by the number of processes: weights, gradients and optimizer states."""
+_UNITS = {"K": 10, "": 20, "M": 20, "G": 30, "T": 40}
+"""Unit of memory → power of two."""
 _START = re.compile(r"to start at (\S+)")
 
 
@@ -85,7 +87,7 @@ def slurm_checks(asked: Asked, now: float) -> list[Check]:
     """The checks, in display order."""
     if asked.problem is not None:
         return [Check("slurm", Level.STOP, asked.problem.sentence, asked.problem.fix, Fix(act=Act.AGAIN))]
-    found = [*_partition(asked), *_gpus(asked), *_nodes(asked), *_time(asked)]
+    found = [*_partition(asked), *_gpus(asked), *_nodes(asked), *_node_size(asked), *_time(asked)]
     if all(check.level is not Level.STOP for check in found):
         found += _tried(asked, now)
     return [*found, *_memory(asked), *_hours(asked), *_shared(asked), *_token(asked)]
@@ -163,6 +165,38 @@ def _nodes(asked: Asked) -> Iterator[Check]:
         yield Check(
             "nodes", Level.WARN, f"Only {partition.usable} nodes of {partition.name} work now, so the run waits"
         )
+
+
+def _node_size(asked: Asked) -> Iterator[Check]:
+    """Cores and memory of one node: Slurm's refusal does not say which of them is too much."""
+    settings, partition = asked.settings, asked.partition
+    if partition is None:
+        return
+    count, name = processes_per_node(settings), partition.name
+    if settings.cpus and partition.cores and (cores := count * settings.cpus) > partition.cores >= count:
+        most = partition.cores // count
+        yield Check(
+            "cpus",
+            Level.STOP,
+            f"No node of {name} has {cores} cores ({count} × {settings.cpus}); the largest has {partition.cores}",
+            f"Set slurm.cpus, which is per process, to at most {most}.",
+            Fix(settings={"slurm.cpus": most}),
+        )
+    memory = memory_bytes(settings.mem)
+    if memory and partition.memory and memory > partition.memory:
+        yield Check(
+            "mem",
+            Level.STOP,
+            f"No node of {name} has {settings.mem} of memory; the largest has {gib(partition.memory)}",
+            f"Set slurm.mem to at most {partition.memory >> 20}M.",
+            Fix(settings={"slurm.mem": f"{partition.memory >> 20}M"}),
+        )
+
+
+def memory_bytes(text: str) -> int | None:
+    """Bytes of an amount such as `64G` or `500` (MiB), as sbatch reads it (sbatch(1), --mem); None for another text."""
+    found = re.fullmatch(r"(\d+)([KMGT]?)B?", text.strip().upper())
+    return int(found[1]) << _UNITS[found[2]] if found else None
 
 
 def _time(asked: Asked) -> Iterator[Check]:

@@ -156,23 +156,24 @@ async def ends_in_slurm_s_words(engine: SlurmEngine, slurm: Cluster, spec: Calla
     assert all(run.hint for run in found.values() if run.stage == Stage.ERROR)
 
 
-async def test_side_by_side(engine: SlurmEngine, slurm: Cluster, spec: Callable[..., RunSpec]) -> None:
-    """Stories that mostly wait for Slurm share the nodes, each with runs of its own."""
-    stories = (pause_and_resume, stopped_before_its_limit, the_most_restarts, ends_in_slurm_s_words)
-    await asyncio.gather(*(story(engine, slurm, spec) for story in stories))
-
-
-async def test_preempted(engine: SlurmEngine, slurm: Cluster, spec: Callable[..., RunSpec]) -> None:
-    """A more important job takes the nodes: the run saves, waits, and continues on its own."""
-    run = await engine.submit(spec("steps: 6\nhold_at: 3", partition="low", exclusive=True))
+async def preempted(engine: SlurmEngine, slurm: Cluster, spec: Callable[..., RunSpec]) -> None:
+    """A more important job takes the node: the run saves, waits, and continues on its own."""
+    run = await engine.submit(spec("steps: 6\nhold_at: 3", "preempted", partition="low", exclusive=True))
     await until(engine, run.id, lambda now: now.step == 3)
-    slurm.ask("sbatch", "--partition=main", "--nodes=2", "--exclusive", "--output=/dev/null", "--wrap=sleep 2")
+    node = (slurm.ask("squeue", "-h", "-j", job_of(run), "-o", "%N") or "").strip()
+    slurm.ask("sbatch", f"--nodelist={node}", "--exclusive", "--output=/dev/null", "--wrap=sleep 1")
     waits = await until(engine, run.id, lambda now: now.stage == Stage.SCHEDULING and "delays" in (now.message or ""))
     assert "continues from step 3" in (waits.message or "")
     start_soon(slurm, run)
     ended = await until(engine, run.id, lambda now: now.is_final)
     assert (ended.stage, ended.message) == (Stage.COMPLETED, "Restarted once")
     assert losses(ended) == WHOLE
+
+
+async def test_side_by_side(engine: SlurmEngine, slurm: Cluster, spec: Callable[..., RunSpec]) -> None:
+    """Stories that mostly wait for Slurm share the nodes, each with runs of its own."""
+    stories = (preempted, pause_and_resume, stopped_before_its_limit, the_most_restarts, ends_in_slurm_s_words)
+    await asyncio.gather(*(story(engine, slurm, spec) for story in stories))
 
 
 def _script_of(run: Run) -> int:

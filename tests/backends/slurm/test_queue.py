@@ -28,7 +28,9 @@ def line(job: int, state: str, label: str, reason: str = "None") -> str:
 
 async def test_commands_of_another_cluster(fake: FakeCommands, tmp_path: Path) -> None:
     """With another SLURM_CONF, Slurm knows no job of a run, which says nothing about it."""
-    run = await SlurmEngine().submit(RunSpec("run", str(tmp_path), "beta: 0.1\n", str(tmp_path / "out"), "label"))
+    spec = RunSpec("run", str(tmp_path), "beta: 0.1\n", str(tmp_path / "out"), "label", flavor="main")
+    run = await SlurmEngine().submit(spec)
+    assert run.flavor is None  # nothing is rented
     path = store.run_dir(run.id) / "parts.json"
     told = json.loads(path.read_text())
     assert told["parts"][0]["cluster"] == "here"

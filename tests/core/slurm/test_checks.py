@@ -51,6 +51,8 @@ def test_a_run_that_can_start() -> None:
         ({"gpus": 9}, "gpus", "that many GPUs: 9", "at most 4"),
         ({"nodes": 5}, "nodes", "gpu has 4 nodes, not 5", "at most 4"),
         ({"time": "2d"}, "time", "never start it", "at most 1 d"),
+        ({"gpus": 2, "cpus": 48}, "cpus", "has 96 cores (2 × 48); the largest has 64", "at most 32"),
+        ({"mem": "2T"}, "mem", "No node of gpu has 2T of memory; the largest has 512.0 GiB", "at most 524288M"),
         ({"gpus": 0, "strategy": "fsdp"}, "strategy", "needs GPUs", "ddp"),
     ],
 )
