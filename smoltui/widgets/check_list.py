@@ -160,16 +160,16 @@ class CheckList(Selectable, can_focus=True):
     def _item_lines(self, item: Item, width: int, console: Console, *, selected: bool) -> list[Text]:
         sign, style = MARKS[item.level]
         head = Text(f" {CURSOR if selected else ' '} ", "bold").append(sign, style).append(" ")
-        lines = _hanging(head, Text(safe_line(redact(item.sentence), 400), "bold" if selected else ""), width, console)
+        lines = hanging(head, Text(safe_line(redact(item.sentence), 400), "bold" if selected else ""), width, console)
         if selected:
             told = item.enter
             if told:
                 key = in_own_keys(self.screen, f"{'' if self.has_focus or not self.can_focus else 'tab, '}enter: ")
                 said = Text(key, "bold cyan").append(safe_line(redact(told), 300))
-                lines += _hanging(Text(" " * (INDENT + 1)), said, width, console)
+                lines += hanging(Text(" " * (INDENT + 1)), said, width, console)
             if item.next_step.rstrip(".").lower().replace(" and ", ", ") not in ("", told.lower()):
                 said = Text(safe_line(redact(item.next_step), 300), "dim")
-                lines += _hanging(Text(" " * (INDENT + 1)), said, width, console)
+                lines += hanging(Text(" " * (INDENT + 1)), said, width, console)
         return lines
 
     def render_line(self, y: int) -> Strip:
@@ -185,7 +185,7 @@ class CheckList(Selectable, can_focus=True):
         return Strip(line.render(self.app.console)).adjust_cell_length(width, base).apply_style(base)
 
 
-def _hanging(head: Text, text: Text, width: int, console: Console) -> list[Text]:
+def hanging(head: Text, text: Text, width: int, console: Console) -> list[Text]:
     """A text in lines of `width` cells, those after the first one indented as far as `head`."""
     found = []
     for place, line in enumerate(text.wrap(console, max(8, width - head.cell_len))):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.console import Console
 from rich.text import Text
 
 from smoltui.backends.guide.draft import Draft
@@ -17,10 +18,10 @@ from smoltui.core.runs.cost import price
 from smoltui.safe_text import redact, safe_line
 from smoltui.screens.pairs.first_rows import first_rows
 from smoltui.scripts.curve_remarks import percent
+from smoltui.widgets.check_list import MARKS, hanging
 
 TITLES = ("Pairs", "How they are read", "Model", "Method and place", "First recipe", "Checks")
 CURSOR = "›"
-MARKS = {Level.PASS: ("✓", "green"), Level.WARN: ("!", "yellow"), Level.STOP: ("✗", "bold red")}
 WIDE = 100
 DEMO_PAIRS = "demo pairs"
 OTHER = "another file, a folder, or owner/name on the Hub…"
@@ -144,29 +145,30 @@ def method_page(found: Sequence[Way], at: int, width: int) -> list[Text]:
 
 def recipe_page(draft: Draft, width: int) -> list[Text]:
     """Each value with its reason."""
+    console = Console(width=width)
     lines = [Text("This is a proposed recipe. You can change every value later, in Recipe."), Text()]
     for each in draft.lines():
         value = show(field_for(each.key), each.value)
         line = Text(f"{each.key:<28} ", "cyan", no_wrap=True).append(f"{_clean(value, 60):<14}", "bold")
         reason = Text(each.reason, "dim")
         if width >= WIDE:
-            lines.append(line.append("  ").append_text(reason))
-            line.truncate(width, overflow="ellipsis")
+            lines += hanging(line.append("  "), reason, width, console)
         else:
-            lines += [line, Text("    ").append_text(reason)]
+            lines += [line, *hanging(Text("    "), reason, width, console)]
     return lines
 
 
-def checks_page(checks: Sequence[Check] | None, folder: str) -> list[Text]:
+def checks_page(checks: Sequence[Check] | None, folder: str, width: int) -> list[Text]:
     """What would stop or spoil the run, before anything is written."""
+    console = Console(width=width)
     lines = [Text("The project will be written to ").append(_clean(shown_path(folder)), "bold").append("."), Text()]
     if checks is None:
         return [*lines, Text("Checking…", "dim")]
     order = list(MARKS)
     for check in sorted(checks, key=lambda one: order.index(one.level), reverse=True):
         mark, style = MARKS[check.level]
-        lines.append(Text(f"{mark} ", style).append(_clean(check.sentence, 400), ""))
+        lines += hanging(Text(f"{mark} ", style), Text(_clean(check.sentence, 400)), width, console)
         if check.next_step and check.level is not Level.PASS:
-            lines.append(Text(f"  {_clean(check.next_step)}", "dim"))
+            lines += hanging(Text("  "), Text(_clean(check.next_step), "dim"), width, console)
     last = Text("enter", "bold cyan").append(" creates the project and opens the start dialog, ", "not bold dim")
     return [*lines, Text(), last.append("s", "bold cyan").append(" only creates it.", "not bold dim")]

@@ -183,7 +183,7 @@ class Wizard(Modal[tuple[Path, bool] | None]):
                 return pages.method_page(draft.ways(), at, width)
             case 4:
                 return pages.recipe_page(draft, width)
-        return pages.checks_page(self._checks, str(draft.folder))
+        return pages.checks_page(self._checks, str(draft.folder), width)
 
     @property
     def _at(self) -> int:
