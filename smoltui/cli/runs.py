@@ -91,6 +91,8 @@ def ps(*, every: bool, engine: str | None, filter_text: str, quiet: bool, as_jso
             say(safe_line(run.id, 60))
     elif runs:
         _print_table(runs, now)
+    elif errors:
+        note("No other run matches" if wanted else "No other runs")
     else:
         note("No run matches" if wanted else "No runs. Start one: smoltui train FOLDER")
 

@@ -110,6 +110,18 @@ async def test_why_a_job_failed_is_readable_in_a_small_terminal(
         )
 
 
+async def test_why_a_job_was_not_canceled_is_readable_in_a_small_terminal(
+    app: SmoltuiApp, server: LocalHub, wait_until: Wait
+) -> None:
+    """At 80x24, the Hub's whole sentence is in the lines about the run, after the message is gone."""
+    job = server.add(["a"])
+    server.spoil("POST", f"{job.id}/cancel", status=403, body={"error": "the owner of this organization forbids it"})
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_until(lambda: len(app.runs) == 1)
+        await pilot.press("X", "y")
+        await wait_until(lambda: "forbids it" in " ".join(seen(app, "#run-head").split()))
+
+
 @pytest.mark.slow
 async def test_ports_are_opened_and_a_schedule_is_changed(app: SmoltuiApp, server: LocalHub, wait_until: Wait) -> None:
     """# opens a port of a Job, after a question, and says where it is; @ schedules the Job, and enter changes when."""

@@ -194,7 +194,8 @@ class Following(Charting, ReadingLine):
             head.styles.height = None
             return
         second = self.query_one(LogView).status if self.view == "log" else self._standing(known, run, width)
-        rests = known.is_final or known.stage == Stage.SCHEDULING
+        mark = self.workspace.acts.mark(known)
+        rests = known.is_final or known.stage == Stage.SCHEDULING or (mark is not None and mark.failed)
         most = MOST_LINES if rests and self.size.height >= TINY else 1
         lines = self._identity_lines(known, run, width, most) + in_lines(second, width, most)
         lines += self.reading_lines(width)
@@ -221,22 +222,26 @@ class Following(Charting, ReadingLine):
         return text
 
     def _identity_lines(self, known: Run, run: Run, width: int, most: int) -> list[Text]:
-        """The first line; why a run waits or ended has lines of its own, at most so many, if it does not fit there."""
+        """The first line; why a run waits or ended, or an act on it failed, has lines of its own, at most so many, if
+        it does not fit there."""
         line = self._identity(known, run, width)
         if most == 1 or line.cell_len <= width:
             return in_lines(line, width, 1)
-        reason = Text(safe_line(redact(known.message or ""), MOST_REASON), "yellow")
-        short = self._identity(replace(known, message=None), run, width)
+        mark = self.workspace.acts.mark(known)
+        reasons = filter(None, (mark.words if mark is not None else "", known.message))
+        reason = Text(safe_line(redact(" · ".join(reasons)), MOST_REASON), "yellow")
+        short = self._identity(replace(known, message=None), run, width, details=False)
         return [*in_lines(short, width, 1), *(in_lines(reason, width, most) if reason else [])]
 
-    def _identity(self, known: Run, run: Run, width: int) -> Text:
-        """Name, stage, phase, cost, warnings, and why it is in this stage."""
+    def _identity(self, known: Run, run: Run, width: int, *, details: bool = True) -> Text:
+        """Name, stage, phase, cost, warnings, and why it is in this stage; with `details`, of an act on it, too."""
         line = Text(no_wrap=True, overflow="ellipsis")
         shown_id = run.id if width >= WHOLE_ID else run.id[:8]
         line.append(safe_line(run.name, 30), "bold").append(f"  {shown_id}  ", "dim")
         line.append(safe_line(known.stage, 20), STAGE_STYLES.get(known.stage, ""))
         if (mark := self.workspace.acts.mark(known)) is not None:
-            line.append(f"  {mark.short}", _mark_style(mark)).append(f" {safe_line(redact(mark.words), 200)}".rstrip())
+            words = f" {safe_line(redact(mark.words), 200)}" if details else ""
+            line.append(f"  {mark.short}", _mark_style(mark)).append(words.rstrip())
         monitor = self.workspace.monitor
         phase, rests = PHASES.get(run.phase or "", run.phase), known.is_final or known.stage == Stage.SCHEDULING
         cost = self.cost_words(known, monitor.cost(known, time.time()))
