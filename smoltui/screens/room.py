@@ -15,10 +15,10 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from smoltui.backends.runs.callbacks import Severity
-from smoltui.errors import SmoltuiError
+from smoltui.errors import NoRecipeError, SmoltuiError
 from smoltui.safe_text import safe_line
 from smoltui.screens.explaining import Explains
-from smoltui.widgets.actions import Refusing
+from smoltui.widgets.actions import Refusing, in_own_keys
 from smoltui.widgets.key_bar import KeyBar
 from smoltui.wire.whole_frame import WholeFrame
 from smoltui.workspace import Workspace, workspace_of
@@ -156,7 +156,16 @@ class Room(Refusing, WholeFrame[None], Explains[None]):
         """Shows a notification, with foreign text sanitized; for an error, with its hint."""
         if isinstance(message, SmoltuiError):
             logging.getLogger("smoltui").debug("shown: %s", message, exc_info=message)  # for --debug
-            text, severity = f"{message.message}\n{message.hint}".strip(), "error"
+            text, severity = f"{message.message}\n{in_own_keys(self, hint_of(message))}".strip(), "error"
         else:
             text = message
         self.workspace.say(text, severity)
+
+
+def hint_of(error: SmoltuiError) -> str:
+    """The next step after an error, for a person in the app: keys where the command line names a command."""
+    if not isinstance(error, NoRecipeError):
+        return error.hint
+    from smoltui.core.guide.steps import NEW_PROJECT  # not before the first frame
+
+    return NEW_PROJECT

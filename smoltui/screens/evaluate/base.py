@@ -44,6 +44,8 @@ class EvaluateBase(Room):
     def __init__(self) -> None:
         super().__init__()
         self._loaded: answers.Opening | None = None
+        self._failed = False
+        """There is nothing to show, such as without a recipe; what could not be read is said instead of the heading."""
         self._sheet = Sheet()
         self._asked: list[int] = []
         """Indices of the prompts that were asked last."""
@@ -169,7 +171,9 @@ class EvaluateBase(Room):
             rows += loaded.standing
             for label, value in rows:
                 table.add_row(Text(safe_line(label, 40)), Text(safe_line(redact(value), 300)))
-        self.query_one("#eval-head", Static).update(table)
+        head = self.query_one("#eval-head", Static)
+        head.display = loaded is not None or not self._failed
+        head.update(table)
         self.refresh_bindings()
 
     def _result_rows(self, loaded: answers.Opening) -> list[tuple[str, str]]:

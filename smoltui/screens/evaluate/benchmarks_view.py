@@ -26,7 +26,7 @@ from smoltui.screens.evaluate.benchmark_acting import BenchmarkActing, estimated
 from smoltui.screens.evaluate.benchmark_choice import REHEARSAL
 from smoltui.screens.evaluate.benchmark_list import BenchmarkList
 from smoltui.screens.evaluate.benchmark_text import checks_text, results_text, section, task_text
-from smoltui.screens.room import LOADING_RUNS, Room
+from smoltui.screens.room import LOADING_RUNS, Room, hint_of
 from smoltui.widgets.actions import bindings, in_own_keys
 from smoltui.widgets.next_step import next_step
 from smoltui.widgets.page import Page
@@ -257,7 +257,7 @@ class BenchmarksView(BenchmarkActing):
             took = as_time(time.monotonic() - self._begun)
             return f"Benchmarking the {self._busy} model, {took}. x stops it; esc leaves it running."
         if self._problem is not None:
-            return " → ".join(filter(None, (self._problem.message, self._problem.hint)))
+            return " → ".join(filter(None, (self._problem.message, hint_of(self._problem))))
         if loaded is None:
             return "Loading the project…"
         if self._outcome:

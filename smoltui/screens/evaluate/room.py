@@ -18,10 +18,9 @@ from smoltui.backends.system.threads import in_thread
 from smoltui.core.evaluation.figures import manner_of
 from smoltui.core.evaluation.thoughts import split
 from smoltui.core.guide.ends import Act, End, Outcome
-from smoltui.core.guide.steps import NEW_PROJECT
 from smoltui.core.meanings.shown import CARDS_OF
 from smoltui.core.runs.run import Run
-from smoltui.errors import NoRecipeError, SmoltuiError
+from smoltui.errors import SmoltuiError
 from smoltui.safe_text import safe_line
 from smoltui.screens.evaluate.answer_sheet import AnswerSheet
 from smoltui.screens.evaluate.base import ANSWERS, HELD_OUT, ROOMY, WIDE
@@ -29,7 +28,7 @@ from smoltui.screens.evaluate.choosing import Choosing
 from smoltui.screens.evaluate.copying import Copying
 from smoltui.screens.evaluate.held_out_figures import HeldOutFigures
 from smoltui.screens.evaluate.measuring import MEASURED, Measuring
-from smoltui.screens.room import LOADING_RUNS, View
+from smoltui.screens.room import LOADING_RUNS, View, hint_of
 from smoltui.widgets.actions import bindings, in_own_keys
 from smoltui.widgets.ask_line import AskLine
 from smoltui.widgets.next_step import next_step
@@ -321,10 +320,9 @@ class EvaluateRoom(Choosing, Measuring, Copying):
         if self._set != PROJECT and self._loaded is not None:
             self._set = self._loaded.prompt_set.name
         else:
-            self._loaded = None
+            self._loaded, self._failed = None, True
             self._draw_head()
-        hint = NEW_PROJECT if isinstance(error, NoRecipeError) else error.hint
-        self._set_status(" → ".join(filter(None, (error.message, in_own_keys(self, hint)))))
+        self._set_status(" → ".join(filter(None, (error.message, in_own_keys(self, hint_of(error))))))
 
     def _show_loaded(self, loaded: answers.Opening) -> None:
         moved, first = self._sheet.prompt_set != loaded.sheet.prompt_set, self._loaded is None
