@@ -56,6 +56,8 @@ async def test_a_job_by_keyboard_alone(
         await wait_until(lambda: "COSTS AT MOST  7.50 USD" in seen(app, "#start-text"))
         await pilot.press("enter")
         await wait_until(lambda: len(server.jobs) == 1 and "SCHEDULING" in seen(app, "RunList"))
+        await pilot.press("x")
+        await wait_until(lambda: "waiting, so there is nothing to pause" in seen(app))
         (first,) = server.jobs.values()
         first.stage, first.created = "RUNNING", time.time() - 60
         first.say("===== Job started at noon =====", events.dump(events.Planned(max_steps=20, train_pairs=640)))

@@ -245,7 +245,7 @@ def _waiting(run: Run, view: View, row: Row | None) -> Run:
     words = (
         waits_in_words(row, time.time(), requeued=bool(view.status))
         if row is not None
-        else f"submitted as job {view.part.job}"
+        else f"{'requeued' if view.status else 'submitted'} as job {view.part.job}"
     )
     if view.status:
         after = run.step or int(view.status.get("step", 0))

@@ -75,7 +75,7 @@ class Acting(RunsBase):
     def action_pause(self) -> None:
         """Pauses active runs, or resumes stopped ones."""
         runs = self.chosen()
-        going = [run for run in runs if not run.is_final]
+        going = [run for run in runs if not run.is_final and run.stage != Stage.SCHEDULING]
         if going:
             self._confirmed(
                 f"Pause {_named(going)}?",
@@ -85,7 +85,7 @@ class Acting(RunsBase):
                 lambda: self._each(PAUSE, going, lambda run: self.engine_of(run).pause(run.id)),
             )
             return
-        stopped = [run for run in runs if run.stage != Stage.COMPLETED]
+        stopped = [run for run in runs if run.is_final and run.stage != Stage.COMPLETED]
         paid = [run for run in stopped if self.engine_of(run).place.pays]
         if len(paid) == 1 == len(stopped):
             self._ask_again(paid[0], resume=True)

@@ -263,15 +263,17 @@ class Following(Charting, ReadingLine):
         return None if run.is_final else self.engine_of(run).connection(run.id)
 
     def _standing(self, known: Run, run: Run, width: int) -> Text:
-        return self._outcome(known, run) if known.is_final else self._progress(run, width)
+        if known.is_final:
+            return self._outcome(known, run)
+        return self._progress(run, width, waits=known.stage == Stage.SCHEDULING)
 
-    def _progress(self, run: Run, width: int) -> Text:
-        """A bar with its length and percent, so that it can be read without colors."""
+    def _progress(self, run: Run, width: int, *, waits: bool) -> Text:
+        """A bar with its length and percent, so that it can be read without colors. `waits`: it has no pace now."""
         if not run.max_steps:
             return Text("number of steps unknown yet", "dim")
         share = run.step / run.max_steps
         words = f" {said_share(share)}  {run.step}/{run.max_steps} steps"
-        rate = self._pace.steps_per_second()
+        rate = None if waits else self._pace.steps_per_second()
         if rate:
             words += f" · {rate:.2g} steps/s · {as_time(self._pace.seconds_left(run.step, run.max_steps))} left"
         if then := self.then_words(run):
