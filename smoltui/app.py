@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -347,12 +347,17 @@ class SmoltuiApp(KeyedApp[int], ThemedApp[int]):
             dialog = StartDialog(self.workspace.project, self.workspace.services, warning, self._rival_of)
             self.push_screen(dialog, self._start)
 
-    def _rival_of(self, plan: Plan) -> str:
-        """A run under way that this plan would be a second one of, one sentence; empty if there is none."""
+    def _rival_of(self, plan: Plan, listed: Sequence[Run]) -> str:
+        """A run under way that this plan would be a second one of, one sentence; empty if there is none.
+
+        `listed`: runs that were just listed; those of the workspace may be older, or may not have been listed yet.
+        """
         from smoltui.core.runs.rivals import rival
 
         workspace = self.workspace
-        return rival(plan.spec, workspace.runs.values(), workspace.acts.starting, on_disk=plan.place.on_disk)
+        over = {run.id for run in (*listed, *workspace.runs.values()) if run.is_final}
+        runs = [run for run in (*listed, *workspace.runs.values()) if run.id not in over]
+        return rival(plan.spec, runs, workspace.acts.starting, on_disk=plan.place.on_disk)
 
     # -- what the workspace needs of the app (`workspace.Shell`)
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import math
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import ClassVar
 
@@ -26,6 +29,7 @@ from smoltui.core.preflight.preflight import Facts, preflight
 from smoltui.core.recipe import Act, Fix, Level
 from smoltui.core.runs.chain import HERE_ONLY
 from smoltui.core.runs.place import Place
+from smoltui.core.runs.run import Run
 from smoltui.core.setting_fields.fields import broken_key
 from smoltui.errors import NoRecipeError, SmoltuiError
 from smoltui.screens.dialogs import Confirm
@@ -49,6 +53,10 @@ LOW = 20
 """Lines of the terminal below which only the essential rows are shown."""
 
 
+LISTED_SECONDS = 5.0
+"""How long a list of runs is used while the checks run again after each change."""
+PATIENCE_SECONDS = 8.0
+"""How long the checks wait for that list."""
 FOOT = 2
 """Lines of the buttons, with the empty one above them."""
 
@@ -65,9 +73,10 @@ class StartDialog(StartOptions):
         project: Project,
         services: Services,
         warning: str = "",
-        rival: Callable[[Plan], str] = lambda plan: "",
+        rival: Callable[[Plan, Sequence[Run]], str] = lambda plan, runs: "",
     ) -> None:
-        """`rival` says which run under way a plan would be a second one of; empty: none."""
+        """`rival` says which run under way a plan would be a second one of, of those that the room knows and of the
+        runs given; empty: none."""
         super().__init__()
         self._rival = rival
         self._warning = warning
@@ -86,6 +95,8 @@ class StartDialog(StartOptions):
         self.plan: Plan | None = None
         self.facts: Facts | None = None
         self._checks: list[Check] = []
+        self._runs: dict[str, tuple[float, Sequence[Run]]] = {}
+        """Name of a place → its runs, and when they were listed, seconds of the monotonic clock."""
         self._problem: SmoltuiError | None = None
         turn = asyncio.Lock()
         self._undoing = Undoing(self, lambda _: self.look(), turn)
@@ -134,7 +145,7 @@ class StartDialog(StartOptions):
             plan = await make_plan(
                 self._project, place, self.options, settings=settings, counts=self._services.counts, free_output=True
             )
-            facts = await gather(plan, self._services.named(place.name))
+            facts, _ = await asyncio.gather(gather(plan, self._services.named(place.name)), self._list_runs(place))
             self.facts, self._checks, self.plan = facts, preflight(facts), plan
             if facts.flavors:
                 self.offer(await in_thread(lambda: flavors_for(self._project, facts)))
@@ -142,6 +153,16 @@ class StartDialog(StartOptions):
             self._first = self._first or self._places[0]
             self._problem, self._checks = error, []
         self._draw(fresh=True)
+
+    async def _list_runs(self, place: Place) -> None:
+        """Lists the runs of a place that a room may not have listed: one of them may write where this one would."""
+        at, known = self._runs.get(place.name, (-math.inf, ()))
+        if place.here or time.monotonic() - at < LISTED_SECONDS:
+            return
+        with suppress(SmoltuiError, TimeoutError):  # the checks say that the place does not answer
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                known = await self._services.named(place.name).list_runs()
+        self._runs[place.name] = (time.monotonic(), known)
 
     # -- what is shown
 
@@ -270,7 +291,7 @@ class StartDialog(StartOptions):
             beside = self._beside and self.plan.place.here
             spec = replace(self.plan.spec, side_by_side=beside, checks=checks)
             found = (replace(self.plan, spec=spec), self._steps[0])
-            if other := self._rival(self.plan):
+            if other := self._rival(self.plan, self._runs.get(self.plan.place.name, (0.0, ()))[1]):
                 self._ask_twice(other, found)
             else:
                 self.dismiss(found)

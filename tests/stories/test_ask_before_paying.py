@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -139,3 +140,19 @@ async def test_what_is_typed_is_in_view_below_a_long_check(server: LocalHub, tmp
         await wait_until(lambda: "dataset_name: labs/odd" in seen(app))
         await pilot.press("escape")
         await wait_until(lambda: "dataset_name: labs/odd" not in seen(app))
+
+
+async def test_a_job_that_another_process_started_is_a_second_one(
+    server: LocalHub, tmp_path: Path, wait_until: Wait
+) -> None:
+    """I started the Job in a shell; at Home, where nobody lists Jobs, t and enter ask before they start another."""
+    opened = project(tmp_path)
+    assert await asyncio.to_thread(run, ["train", str(tmp_path), "--yes", "--detach"]) == 0
+    app = SmoltuiApp(opened, Services({"hub": HubEngine()}), opening="home")
+    async with app.run_test(size=(100, 40)) as pilot:
+        await pilot.press("t")
+        await wait_until(lambda: "enter Start Job" in seen(app, "#start-text"))
+        await pilot.press("enter")
+        await wait_until(lambda: "Start a second one all the same?" in seen(app))
+    assert len(server.asked("POST", "^/api/jobs/ada$")) == 1
+    server.jobs.clear()
