@@ -39,7 +39,7 @@ def asked_seconds(text: str) -> int:
     """
     seconds = timeout_seconds(text) if _OURS.fullmatch(text) else limit_seconds(text)
     if seconds is None or not 0 < seconds <= LONGEST_TIMEOUT:
-        raise ValueError("a time limit is minutes, hours:minutes:seconds or days-hours, or such as 90m or 3h")
+        raise ValueError("Write minutes, hours:minutes:seconds or days-hours, or a number and a unit, such as 90m.")
     return seconds
 
 
