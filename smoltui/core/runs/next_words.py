@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 _AGAIN, _CONTINUE, _LOG = "Run it again: R", "Continue it: x", "See the log: v"
 _FROM_START, _FROM_CHECKPOINT = "Run it again", "Continue it"
+_KEY = re.compile(r"(?:Run it again|Continue it|See the log)(?: with a longer timeout)?: (\w) in the Runs room")
 
 
 def run_again(run_id: str) -> str:
@@ -26,6 +29,12 @@ def run_longer(run_id: str, hours: int) -> str:
     return f"{_FROM_START} with a longer timeout: R in the Runs room, or smoltui rerun {run_id} --timeout {hours}h"
 
 
+def longer_in(words: str) -> int | None:
+    """The timeout in such a next step, in seconds; None in any other."""
+    found = re.search(r" --timeout (\d{1,4})h\b", words)
+    return int(found[1]) * 3600 if found else None
+
+
 def from_checkpoint(words: str) -> str:
     """The same next step for a run that has kept a checkpoint; others are left as they are."""
     if not words.startswith(_FROM_START):
@@ -36,4 +45,5 @@ def from_checkpoint(words: str) -> str:
 
 def key_in(words: str) -> str | None:
     """The key of the Runs room in a next step, if it is one of these; None for any other."""
-    return next((start[-1] for start in (_AGAIN, _CONTINUE, _LOG) if words.startswith(start)), None)
+    found = _KEY.match(words)
+    return found[1] if found else None

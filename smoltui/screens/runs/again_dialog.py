@@ -15,6 +15,7 @@ from textual.widgets import Static
 
 from smoltui.backends.runs.engine import Engine
 from smoltui.core.runs.cost import Flavor, price, usd, worst_cost
+from smoltui.core.runs.next_words import longer_in
 from smoltui.core.runs.pace import as_time
 from smoltui.core.runs.rerun import Changes, kept_elsewhere
 from smoltui.core.runs.run import HUB_TIMEOUT_SECONDS, Run, timeout_seconds
@@ -47,7 +48,7 @@ class AgainDialog(Modal[Again | None]):
         self._run, self._engine = run, engine
         self._flavors = _sorted(flavors)
         self._resume = resume and run.resumable
-        self._changes = Changes()
+        self._changes = Changes(timeout_seconds=longer_in(run.hint or ""))
         self._payers: tuple[str, ...] = ()
         self._problem = ""
 
@@ -86,6 +87,12 @@ class AgainDialog(Modal[Again | None]):
     def _seconds(self) -> int:
         return self._changes.timeout_seconds or self._run.timeout_seconds or HUB_TIMEOUT_SECONDS
 
+    @property
+    def _limit_words(self) -> str:
+        before = self._run.timeout_seconds
+        short = before is not None and longer_in(self._run.hint or "") is not None and self._seconds > before
+        return f"{as_time(self._seconds)}{f' · {as_time(before)} was too short' if short and before else ''}"
+
     def _draw(self) -> None:
         flavor, run = self._flavor, self._run
         most = usd(worst_cost(flavor, self._seconds)) if flavor is not None else "unknown"
@@ -95,7 +102,7 @@ class AgainDialog(Modal[Again | None]):
         rows = [
             ("from", start, "space" if run.resumable else ""),
             ("flavor", f"{safe_line(self._flavor_name, 30)} · {price(flavor) if flavor else 'price unknown'}", "← →"),
-            ("limit", as_time(self._seconds), "e"),
+            ("limit", self._limit_words, "e"),
             ("payer", safe_line(self._changes.namespace or run.namespace or "–", 40), "@" if self._payers[1:] else ""),
             ("attempts", str(self._changes.attempts or "as before"), "+ -"),
         ]

@@ -7,6 +7,7 @@ import pytest
 from smoltui.core.guide.ends import Cause, cause_of
 from smoltui.core.runs import events
 from smoltui.core.runs.diagnosis import Circumstances, Kind, diagnose
+from smoltui.core.runs.next_words import from_checkpoint, key_in, longer_in, run_again
 from smoltui.core.runs.symptoms import Symptoms
 from smoltui.safe_text import redact
 
@@ -124,7 +125,15 @@ def test_the_first_error_counts_and_only_of_the_last_attempt() -> None:
 def test_a_timeout_names_a_timeout_that_would_do() -> None:
     """640 of 1 000 steps took 3 h: all take 4 h 41 min, and a fifth more for safety is 6 h."""
     log = symptoms_of('{"event": "progress", "v": 1, "at": 1, "step": 640, "max_steps": 1000}')
-    assert "smoltui rerun 6a77 --timeout 6h" in diagnose(log, Circumstances("6a77", "Job timeout", 10_800, 10_800)).hint
+    hint = diagnose(log, Circumstances("6a77", "Job timeout", 10_800, 10_800)).hint
+    assert "smoltui rerun 6a77 --timeout 6h" in hint
+    assert (key_in(hint), key_in(from_checkpoint(hint)), key_in(run_again("6a77")), key_in("R")) == (
+        "R",
+        "x",
+        "R",
+        None,
+    )
+    assert (longer_in(hint), longer_in(from_checkpoint(hint)), longer_in(run_again("6a77"))) == (21_600, 21_600, None)
 
 
 @pytest.mark.parametrize(
