@@ -39,6 +39,11 @@ class Cards(Modal[None]):
         """The card that is shown; None if the screen has none."""
         return self._cards[self._at] if self._cards else None
 
+    @property
+    def cards(self) -> list[Card]:
+        """All cards of the screen, in order."""
+        return list(self._cards)
+
     def compose(self) -> ComposeResult:
         with VerticalScroll(classes="dialog", id="card"):
             yield Static(id="card-head", markup=False)
