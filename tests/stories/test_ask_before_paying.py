@@ -131,15 +131,17 @@ async def test_the_dialog_stops_as_well(server: LocalHub, tmp_path: Path, wait_u
 
 
 async def test_what_is_typed_is_in_view_below_a_long_check(server: LocalHub, tmp_path: Path, wait_until: Wait) -> None:
-    """The sentences about my pairs fill a terminal of 24 lines: the field that enter opens is shown below them."""
+    """The sentences about my pairs fill a terminal of 24 lines: the time limit is asked below them."""
     app = SmoltuiApp(project(tmp_path, dataset_name="labs/odd"), Services({"hub": HubEngine()}), opening="runs")
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("t")
-        await wait_until(lambda: "enter Edit" in seen(app, "#start-text"))
-        await pilot.press("enter")
-        await wait_until(lambda: "dataset_name: labs/odd" in seen(app))
+        await wait_until(lambda: "enter Open Pairs" in seen(app, "#start-text"))
+        await pilot.press("e")
+        await wait_until(lambda: "time limit: 3h" in seen(app))
         await pilot.press("escape")
-        await wait_until(lambda: "dataset_name: labs/odd" not in seen(app))
+        await wait_until(lambda: "time limit:" not in seen(app))
+        await pilot.press("enter")
+        await wait_until(lambda: "which column?" in seen(app))
 
 
 async def test_a_job_that_another_process_started_is_a_second_one(

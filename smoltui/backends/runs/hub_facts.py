@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from smoltui.backends.data_files.head import raw_head
-from smoltui.backends.data_files.source import PairsSpec, is_local, pairs_of
+from smoltui.backends.data_files.source import PairsSpec, UnknownShapeError, is_local, pairs_of
 from smoltui.backends.hub import client as hub
 from smoltui.backends.hub.models import ModelRepo, model_repo
 from smoltui.backends.pairs.counted import Counted
@@ -164,6 +164,8 @@ def _read_pairs(plan: Plan, wanted: PairsSpec, held_out: str) -> PairsAnswer:
             known = f"Splits: {', '.join(safe_line(split, 40) for split in splits)}. Or write eval_strategy: no"
             return PairsAnswer(name, problem=told, fix=known, key="dataset_test_split")
         head = open_head(spec, folder, ROWS)
+    except UnknownShapeError as error:
+        return PairsAnswer(name, problem=error.message, fix=error.hint, key="")
     except (InputError, NotFoundOnHubError, PermissionDeniedError) as error:
         split = "split" in error.message
         key = (
@@ -174,7 +176,7 @@ def _read_pairs(plan: Plan, wanted: PairsSpec, held_out: str) -> PairsAnswer:
         return PairsAnswer(name, unknown=error.message)
     judged = _judged(head.rows, whole=head.whole, split=head.split)
     if judged.problem:
-        return PairsAnswer(name, problem=judged.problem, fix=UNUSABLE_FIX)
+        return PairsAnswer(name, problem=judged.problem, fix=UNUSABLE_FIX, key="")
     more = f"; the first of {wanted.others + 1} sets, the others were not read" if wanted.others else ""
     told = f"The first {judged.judged} rows of {safe_line(name, 120)}, {safe_line(head.split, 40)}, read as pairs{more}"
     return PairsAnswer(name, told, warning=judged.warning)

@@ -60,7 +60,7 @@ class PairsAnswer:
     unknown: str = ""
     """Why nothing is known; empty if something is."""
     key: str = "dataset_name"
-    """The key of the recipe that is wrong."""
+    """The key of the recipe that is wrong; empty if the pairs are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,8 @@ def _model(answer: ModelAnswer) -> Check:
 
 def _pairs(answer: PairsAnswer) -> list[Check]:
     if answer.problem:
-        return [Check("pairs", Level.STOP, answer.problem, answer.fix, edits(answer.key))]
+        fix = edits(answer.key) if answer.key else Fix(act=Act.PAIRS)
+        return [Check("pairs", Level.STOP, answer.problem, answer.fix, fix)]
     checks = [Check("pairs", Level.PASS, answer.sentence)] if answer.sentence else []
     if answer.warning:
         listed = Fix(act=Act.PAIRS)
