@@ -17,6 +17,7 @@ from smoltui.backends.project.new_project import create_project
 from smoltui.backends.runs import monitor
 from smoltui.backends.services import Services
 from smoltui.core.runs import events
+from smoltui.screens.runs.room import RunsRoom
 from smoltui.screens.runs.run_list import RunList
 from tests.conftest import seen
 from tests.hub.server import TOKEN, LocalHub, local_hub
@@ -56,8 +57,9 @@ async def test_a_job_by_keyboard_alone(
         await wait_until(lambda: "COSTS AT MOST  7.50 USD" in seen(app, "#start-text"))
         await pilot.press("enter")
         await wait_until(lambda: len(server.jobs) == 1 and "SCHEDULING" in seen(app, "RunList"))
-        await pilot.press("x")
-        await wait_until(lambda: "waiting, so there is nothing to pause" in seen(app))
+        room = app.screen
+        assert isinstance(room, RunsRoom)
+        await wait_until(lambda: "waiting, so there is nothing to pause" in (room.why_not("pause", ()) or ""))
         (first,) = server.jobs.values()
         first.stage, first.created = "RUNNING", time.time() - 60
         first.say("===== Job started at noon =====", events.dump(events.Planned(max_steps=20, train_pairs=640)))

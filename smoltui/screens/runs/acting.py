@@ -72,10 +72,15 @@ class Acting(RunsBase):
             lambda: self._each(CANCEL, runs, lambda run: self.engine_of(run).cancel(run.id)),
         )
 
+    def has_not_begun(self, run: Run) -> bool:
+        """Whether a run waits for its first start; the log may know better than the list, which is older."""
+        followed = self._run is not None and self._run.id == run.id and self._run.phase
+        return run.stage == Stage.SCHEDULING and not run.phase and not followed
+
     def action_pause(self) -> None:
         """Pauses active runs, or resumes stopped ones."""
         runs = self.chosen()
-        going = [run for run in runs if not run.is_final and run.stage != Stage.SCHEDULING]
+        going = [run for run in runs if not run.is_final and not self.has_not_begun(run)]
         if going:
             self._confirmed(
                 f"Pause {_named(going)}?",

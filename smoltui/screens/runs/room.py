@@ -196,7 +196,7 @@ class RunsRoom(Listing, Following, Copying, OpeningPorts, Exporting):
         lost = [run for run in runs if run.is_final and not run.resumable and self.engine_of(run).place.pays]
         if action == "pause" and lost and len(lost) == len(runs) and any(run.stage != Stage.COMPLETED for run in lost):
             return "No checkpoint of this Job is left to resume from. Press R to run it again"
-        if action == "pause" and all(run.stage == Stage.SCHEDULING for run in runs):
+        if action == "pause" and all(self.has_not_begun(run) for run in runs):
             return "The run is waiting, so there is nothing to pause. Press X to cancel it"
         if action == "pause" and all(run.stage == Stage.COMPLETED for run in runs):
             return "The run is complete: there is nothing to pause or resume"
