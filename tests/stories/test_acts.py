@@ -98,16 +98,19 @@ async def test_a_cancel_that_fails_keeps_its_mark(app: SmoltuiApp, server: Local
 async def test_why_a_job_failed_is_readable_in_a_small_terminal(
     app: SmoltuiApp, server: LocalHub, wait_until: Wait
 ) -> None:
-    """At 80x24, the whole reason and the whole next step are there, in two lines each."""
+    """At 80x24, the whole reason and the whole next step are there, in two lines each; the end of the log has it, too,
+    behind lines that are too wide."""
     lines = ["torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB."]
+    lines += [f"a word {'x' * 200}", *["日本" * 80] * 20]
     server.add(lines, stage="ERROR")
-    async with app.run_test(size=(80, 24)):
+    async with app.run_test(size=(80, 24)) as pilot:
         await wait_until(lambda: "then run it again (R). Reading" in " ".join(seen(app, "#run-head").split()))
         head = " ".join(seen(app, "#run-head").split())
-        assert (
-            ": 2.00 GiB more did not fit" in " ".join(head.split())
-            and "Lower per_device_train_batch_size or max_length" in head
-        )
+        assert ": 2.00 GiB more did not fit" in head and "Lower per_device_train_batch_size or max_length" in head
+        await wait_until(lambda: "[ERROR] The GPU ran out of memory" in seen(app, "LogTail"))
+        await pilot.resize_terminal(120, 40)
+        await wait_until(lambda: len(seen(app, "LogTail").split("日本")) > 3)
+        assert "[ERROR] The GPU ran out of memory" in seen(app, "LogTail")
 
 
 async def test_why_a_job_was_not_canceled_is_readable_in_a_small_terminal(

@@ -40,5 +40,7 @@ class LogTail(Widget):
         room = max(width - 4, 1)
         for number, line in enumerate(list(self._lines)[-height:] if height else []):
             text.append("\n    " if number else "log ", "bold dim")
-            text.append(safe_line(redact(line), room), "dim")
+            shown = Text(safe_line(redact(line), room), "dim")
+            shown.truncate(room, overflow="ellipsis")  # one that is too wide would take the next line's place
+            text.append_text(shown)
         return text
