@@ -42,8 +42,8 @@ def test_choices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake.says("sinfo", SINFO)
     assert [one.value for one in choices.choices("constraint", {"partition": "main"})] == ["fast"]
     fake.says("sinfo", seconds=3)
-    monkeypatch.setattr(choices, "PATIENCE_SECONDS", 0.2)
-    with pytest.raises(UnreachableError, match="did not answer within 0 s"):
+    with monkeypatch.context() as impatient, pytest.raises(UnreachableError, match="did not answer within 0 s"):
+        impatient.setattr(choices, "PATIENCE_SECONDS", 0.2)
         choices.choices("partition", {})
     fake.says("sinfo", err="slurm_load_partitions: Unable to contact slurm controller (connect failure)", code=1)
     with pytest.raises(UnreachableError, match="does not answer") as silent:
