@@ -8,6 +8,7 @@ BESIDE_DPO = (
     "answer_rules.py",
     "curve_remarks.py",
     "curve_view.py",
+    "freed_memory.py",
     "kept_checkpoints.py",
     "pair_answers.py",
     "pair_checks.py",
@@ -22,6 +23,7 @@ BESIDE_DPO = (
     "run_health.py",
     "saved_model.py",
     "script_events.py",
+    "training_pairs.py",
 )
 """Modules that `dpo.py` imports from its own folder; they are shipped with it."""
 LOCKED = SCRIPTS / "locked.txt"

@@ -267,13 +267,14 @@ class TestPreparedPairs:
             from collections import Counter
             from datasets import Dataset
             import dpo
+            from pair_format import content_hash
             say = lambda asked, said: f"\\n\\nHuman: {asked}\\n\\nAssistant:{said}"
             pair = lambda asked, one, two: {"chosen": say(asked, one), "rejected": say(asked, two)}
             good, other = pair("Hi", " I can help.", " I can't."), pair("Yo", " Yes.", " No.")
             empty = pair("Hi", "", " No.")
             left_out = Counter()
             rows = Dataset.from_list([good, empty, other])
-            excluded = frozenset({dpo.content_hash(other)})
+            excluded = frozenset({content_hash(other)})
             made = dpo.prepare_pairs(rows, left_out, excluded=excluded, thinking_off=lambda: True)
             print(json.dumps({"rows": made.to_list(), "left_out": left_out}))
             """
@@ -317,14 +318,14 @@ class TestPreparedPairs:
             import json
             from collections import Counter
             from datasets import Dataset
-            import dpo
+            import dpo, pair_format
             names = ("prompt", "chosen", "rejected")
             rows = Dataset.from_list([dict(zip(names, "abc")), dict(zip(names, "def"))])
             same = dpo.prepare_pairs(rows, Counter()) is rows
             message = lambda text: [{"role": "user", "content": text}]
             explicit = {"prompt": message("a"), "chosen": message("b"), "rejected": message("c")}
             doubled = {**explicit, "chosen": message("a") + message("b"), "rejected": message("a") + message("c")}
-            is_trl_form = lambda row: dpo.is_trl_form(dpo.examine(row), row)
+            is_trl_form = lambda row: pair_format.is_trl_form(pair_format.examine(row), row)
             print(json.dumps([same, [is_trl_form(explicit), is_trl_form(doubled)]]))
             """
         )
@@ -387,7 +388,7 @@ class TestPreparedPairs:
             import json
             from collections import Counter
             from datasets import Dataset
-            import dpo
+            import dpo, pair_format
             names = ("prompt", "chosen", "rejected")
             left_out = Counter()
             rows = Dataset.from_list([dict(zip(names, row)) for row in ("abc", ("a", "", "c"), ("", "b", "c"), "def")])
@@ -482,11 +483,12 @@ class TestPreparedPairs:
             from collections import Counter
             from datasets import Dataset
             import dpo
+            from pair_format import content_hash
             found = {{}}
             for path in {[str(path) for path in paths]!r}:
                 rows = Dataset.from_list([json.loads(line) for line in open(path, encoding="utf-8")])
                 try:
-                    found[path] = [dpo.content_hash(row) for row in dpo.prepare_pairs(rows, Counter())]
+                    found[path] = [content_hash(row) for row in dpo.prepare_pairs(rows, Counter())]
                 except dpo.WrongInputError:
                     found[path] = []
             print(json.dumps(found))
@@ -664,12 +666,12 @@ def test_freed_memory_is_returned_when_memory_is_short(tmp_path: Path) -> None:
     (tmp_path / "less").write_text("Name: python\nVmHWM:\t 200 kB\n")
     (tmp_path / "more").write_text("Name: python\nVmHWM:\t 301 kB\n")
     said = in_prepared(f"""
-import json, pathlib, dpo
+import json, pathlib, freed_memory
 place = pathlib.Path({str(tmp_path)!r})
-short = [dpo.is_memory_short(place / system, place / own)
+short = [freed_memory.is_memory_short(place / system, place / own)
          for system, own in (("system", "less"), ("system", "more"), ("absent", "more"), ("more", "system"))]
-saver, asked = dpo.memory_saver(), []
-dpo.is_memory_short = lambda: asked.append(1) or len(asked) == 2
+saver, asked = freed_memory.memory_saver(), []
+freed_memory.is_memory_short = lambda: asked.append(1) or len(asked) == 2
 for _ in range(4):
     saver.on_step_end(None, None, None)
 print(json.dumps([short, len(asked)]))
