@@ -14,7 +14,6 @@ from smoltui.core.machine.install import INSTALL_HINT
 from smoltui.core.runs.health import health_line, is_ruined
 from smoltui.core.runs.pace import as_time
 from smoltui.core.runs.stage import Stage
-from smoltui.scripts.curve_remarks import percent
 
 if TYPE_CHECKING:
     from smoltui.core.runs.run import Run
@@ -120,6 +119,8 @@ class PairsKnown:
         if self.train is None:
             return f"{self.name}, not counted yet"
         if self.held_out_share:
+            from smoltui.scripts.curve_remarks import percent  # not before the first frame
+
             return f"{self.train:,} pairs, {percent(self.held_out_share)} of the prompts held out"
         if self.held_out is not None:
             return f"{self.train:,} for training, {self.held_out:,} held out"
