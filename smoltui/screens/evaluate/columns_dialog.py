@@ -23,11 +23,11 @@ from smoltui.screens.modal import Modal
 from smoltui.widgets.actions import bindings, in_own_keys, shown_key
 
 CURSOR, CHOSEN = "›", "✓"
-KEYS = {"space": "in or out", "a": "folder or Hub id", "enter": "compare", "esc": "cancel"}
+KEYS = {"space": "add or remove", "a": "folder or Hub id", "enter": "compare", "esc": "cancel"}
 
 
 class ColumnsDialog(Modal[list[Column] | None], Explains[list[Column] | None]):
-    """Lists models with a cursor; space takes one in or out, enter compares them. None: as it was."""
+    """Lists models with a cursor; space adds or removes one, enter compares them. None: as it was."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("models")
     AUTO_FOCUS = ""  # the input is not open
