@@ -125,6 +125,32 @@ async def test_a_pause_is_no_end(tmp_path: Path, wait_until: Wait, done: list[tu
         assert (app.runs[run.id].duration(0.0) or 0) > (paused.duration(0.0) or 0)
 
 
+class OutOfDate(LocalEngine):
+    """Lists its runs as they were, if `listed` is not None."""
+
+    listed: list[Run] | None = None
+
+    async def list_runs(self) -> list[Run]:
+        return await super().list_runs() if self.listed is None else self.listed
+
+
+async def test_resumed_in_a_shell_and_over_before_the_list_is_read(tmp_path: Path, wait_until: Wait) -> None:
+    """The view doesn't stay with the curve up to the pause."""
+    engine = OutOfDate(PAUSING)
+    run = await engine.submit(spec(tmp_path, "steps: 40\nhold_at: 20\n"))
+    app = SmoltuiApp(Project(tmp_path), Services({"local": engine}), opening="runs")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await wait_until(lambda: "20/40 steps" in seen(app, "#run-head"))
+        await pilot.press("x", "y")
+        await wait_until(lambda: "Paused at step" in seen(app, "#run-head"))
+        engine.listed = await LocalEngine.list_runs(engine)
+        await engine.resume(run.id)
+        while (await engine.get(run.id)).stage != Stage.COMPLETED:
+            await asyncio.sleep(0.05)
+        engine.listed = None
+        await wait_until(lambda: "40 steps in" in seen(app, "#run-head"))
+
+
 async def test_a_step_is_the_command_one_would_type(own_machine: Path) -> None:
     """Without a model there is nothing to ask, and the command says so."""
     project = create_project(own_machine / "demo", "demo")

@@ -172,10 +172,10 @@ class Following(Charting, ReadingLine):
         if len(known.parts) > len(run.parts):  # another Job continues it
             self._follow(known.id)
             return
-        if known.is_final or not run.is_final:
-            return
-        # The list can be older than the end of the log: only a later start means that it was resumed.
-        if known.started_at is not None and run.started_at is not None and known.started_at > run.started_at:
+        # The list can be older than the end of the log: only a later start means that it was resumed, and it may have
+        # ended since.
+        began, followed = known.started_at, run.started_at
+        if run.is_final and began is not None and followed is not None and began > followed:
             self._follow(known.id)
 
     def run_changed(self) -> None:
