@@ -58,8 +58,9 @@ async def test_i_see_what_will_run_and_what_is_wrong(project: Project, wait_unti
     app = opened(project)
     async with app.run_test(size=(120, 40)) as pilot:
         await ready(app, wait_until)
+        await wait_until(lambda: "Learning rate        5e-7" in seen(app))
         text = seen(app)
-        assert "Learning rate        5e-7" in text and "Anthropic/hh-rlhf train[:10000]" in text
+        assert "Anthropic/hh-rlhf train[:10000]" in text
         assert "16 pairs per step · 1,000 steps · 1.6 epochs of 10,000 pairs" in text
         assert "memory about 69.5 GiB (11.5 weights" in text
         assert "trl dpo --config recipe.yaml" in text and "hf jobs uv run --flavor a100-large --timeout 3h" in text
