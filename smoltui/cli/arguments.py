@@ -5,6 +5,7 @@ What is completed is looked up only when a person presses tab: no server is aske
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -36,7 +37,7 @@ theme_option = click.option(
 """`theme`: None without the option."""
 
 
-class _LateChoice(Choice):
+class _LateChoice(Choice, ABC):
     """Choices that are looked up when they are needed, so that no command waits for their modules."""
 
     def __init__(self) -> None:
@@ -50,9 +51,9 @@ class _LateChoice(Choice):
     def choices(self, names: tuple[str, ...]) -> None:
         """click sets them in its constructor; they are looked up instead."""
 
+    @abstractmethod
     def known(self) -> tuple[str, ...]:
         """All choices."""
-        raise NotImplementedError
 
 
 class EngineChoice(_LateChoice):

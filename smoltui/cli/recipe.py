@@ -12,7 +12,7 @@ from smoltui.backends.project.recipe_file import load_project_recipe
 from smoltui.backends.services import default_services, place_named
 from smoltui.cli.output import say
 from smoltui.core.machine.fit import estimate
-from smoltui.core.preflight.check import Check, may_start
+from smoltui.core.preflight.check import JSON_STEP, Check, may_start
 from smoltui.core.preflight.preflight import memory_in_words, recipe_checks
 from smoltui.core.recipe import BY_KEY, FIELDS, Field, Level, show, snapshot, summarise
 from smoltui.core.settings.settings import Settings
@@ -100,7 +100,8 @@ def recipe_check(project: Project, on: str | None) -> dict[str, Any]:
 
 def _as_json(check: Check) -> dict[str, Any]:
     """A check as `recipe check --json` prints it; `estimated` only where a stop can be overridden."""
-    said = {"key": check.name, "level": check.level.value, "sentence": check.sentence, "mend": check.next_step}
+    found = check.as_json()
+    said = {"key": found.pop("name"), **found}
     return {**said, "estimated": True} if check.estimated else said
 
 
@@ -133,8 +134,8 @@ def print_check(report: dict[str, Any]) -> None:
     """Prints one line per finding, followed by its fix."""
     for finding in report["findings"]:
         say(safe_line(redact(f"{finding['level']:<5} {finding['sentence']}")))
-        if finding["mend"]:
-            say(safe_line(redact(f"      {finding['mend']}")))
+        if step := finding[JSON_STEP]:
+            say(safe_line(redact(f"      {step}")))
     if report["ok"]:
         say(
             f"The recipe can run: TRL {report['trl']} knows every key."

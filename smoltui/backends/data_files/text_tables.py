@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+from abc import ABC, abstractmethod
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -52,7 +53,7 @@ class LineNumbers:
         return row + (self._ahead[at] if at >= 0 else 1)
 
 
-class TextTable:
+class TextTable(ABC):
     """Rows in a text file, accessed by their offsets.
 
     The file is read, not mapped: truncating a mapped file in another program crashes the process.
@@ -97,11 +98,11 @@ class TextTable:
             else:
                 yield self._decode(index, piece)
 
-    def _decode(self, index: int, piece: bytes) -> object:
-        raise NotImplementedError
+    @abstractmethod
+    def _decode(self, index: int, piece: bytes) -> object: ...
 
-    def _place(self, index: int) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def _place(self, index: int) -> str: ...
 
     def _stop(self, index: int) -> int:
         return self._starts[index + 1] if index + 1 < len(self._starts) else self._end

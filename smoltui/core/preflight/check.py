@@ -7,6 +7,9 @@ from dataclasses import dataclass, replace
 
 from smoltui.core.recipe import Fix, Level
 
+JSON_STEP = "mend"
+"""The field that holds a next step in JSON. Scripts read it, so it keeps the word that the screen no longer uses."""
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -23,8 +26,8 @@ class Check:
     """A stop that rests on an estimate, which a person may override; a fact can't be overridden."""
 
     def as_json(self) -> dict[str, str]:
-        """For `--json`. `next_step` is called `mend` there: scripts read it by that name since the first version."""
-        return {"name": self.name, "level": self.level.value, "sentence": self.sentence, "mend": self.next_step}
+        """For `--json`."""
+        return {"name": self.name, "level": self.level.value, "sentence": self.sentence, JSON_STEP: self.next_step}
 
 
 @dataclass(frozen=True, slots=True)

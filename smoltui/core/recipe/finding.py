@@ -47,10 +47,6 @@ class Finding:
     fix: Fix | None = None
     """What enter does about it; None if nothing helps."""
 
-    def as_json(self) -> dict[str, str]:
-        """For `--json`. `next_step` is called `mend` there: scripts read it by that name since the first version."""
-        return {"key": self.key, "level": self.level.value, "sentence": self.sentence, "mend": self.next_step}
-
 
 @dataclass(frozen=True, slots=True)
 class Recipe:

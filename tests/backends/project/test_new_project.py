@@ -14,6 +14,7 @@ from smoltui.backends.project.recipe_file import load_recipe
 from smoltui.cli.recipe import print_check, print_command, print_show, recipe_check, recipe_command, recipe_show
 from smoltui.core.machine.fit import estimate
 from smoltui.core.machine.model_shape import KNOWN
+from smoltui.core.preflight.check import JSON_STEP
 from smoltui.core.recipe import check, summarise
 from smoltui.core.runs.place import Target
 from smoltui.errors import InputError, RecipeError
@@ -66,7 +67,7 @@ def test_nothing_is_wrong_with_them_but_the_name_to_fill_in(tmp_path: Path) -> N
     assert {**here, "findings": facts(here)} == {"ok": here["ok"], "target": "local", "trl": "1.16.0", "findings": []}
     found = recipe_check(jobs, "hub")
     assert not found["ok"] and [item["key"] for item in found["findings"]] == ["hub_model_id"]
-    assert "placeholder" in found["findings"][0]["sentence"] and "user name" in found["findings"][0]["mend"]
+    assert "placeholder" in found["findings"][0]["sentence"] and "user name" in found["findings"][0][JSON_STEP]
     settings = jobs.settings()
     assert (settings.on, settings.jobs.flavor, settings.jobs.timeout_seconds) == ("hub", "a100-large", 10800)
 
