@@ -20,8 +20,10 @@ from smoltui.core.machine.account import Account
 from smoltui.core.machine.model_shape import KNOWN
 from smoltui.core.pairs.curation import Decision
 from smoltui.core.runs.place import Target
+from smoltui.errors import RecipeError
 from smoltui.screens.recipe.effects import effects
 from smoltui.screens.recipe.outcome import outcome
+from smoltui.screens.recipe.recipe_sheet import RecipeSheet
 from smoltui.screens.recipe.surroundings import Surroundings
 from tests.conftest import seen, told
 
@@ -145,6 +147,16 @@ async def test_two_people_change_the_same_value(project: Project, wait_until: Wa
         await pilot.press("enter")
         await wait_until(lambda: "another program set it to 0.9" in told(app) + seen(app, "#edit-said"))
         assert values(project)["beta"] == 0.9
+
+
+def test_a_version_read_after_i_typed_is_not_overwritten_either(project: Project) -> None:
+    """The room reloads the other's change between my typing and my saving: my change still does not overwrite it."""
+    text = project.recipe_path.read_text(encoding="utf-8")
+    project.recipe_path.write_text(text.replace("beta: 0.1", "beta: 0.9"), encoding="utf-8")
+    sheet = RecipeSheet(load_recipe(project.recipe_path))
+    with pytest.raises(RecipeError, match=r"another program set it to 0\.9"):
+        sheet.put("beta", 0.1, 0.3)
+    assert values(project)["beta"] == 0.9
 
 
 async def test_a_broken_file_is_reported_with_its_line_and_can_be_fixed(

@@ -117,14 +117,14 @@ class RecipeSheet(Sheet):
     def put(self, key: str, before: object, value: object) -> Put:
         file, said = self._file, ""
         if file.changed_outside():
-            file = load_recipe(file.path)
-            now = file.values.get(key, ABSENT)
-            if now not in (before, value):
-                raise RecipeError(
-                    f"{key} was not saved: another program {self.word(key, now)} in the meantime",
-                    "Repeat the change to keep yours.",
-                )
-            said = f" · another program changed {RECIPE_NAME} too"
+            file, said = load_recipe(file.path), f" · another program changed {RECIPE_NAME} too"
+        # Also if the file was not changed: it may be another program's version, read after the person saw `before`.
+        now = file.values.get(key, ABSENT)
+        if now not in (before, value):
+            raise RecipeError(
+                f"{key} was not saved: another program {self.word(key, now)} in the meantime",
+                "Repeat the change to keep yours.",
+            )
         if value is ABSENT:
             file.remove(key)
         else:
