@@ -59,7 +59,7 @@ async def test_from_one_file_to_compared_models(tmp_path: Path, wait_until: Wait
         await wait_until(lambda: "40 usable pairs" in seen(app) and "10 % of the prompts" in seen(app))
         await press("enter")
         await wait_until(lambda: "Which model should learn?" in seen(app) and "GiB free" in seen(app))
-        await press("up")
+        await press("G")
         await press("up")
         await wait_until(lambda: "› demo model" in seen(app))
         await press("enter")

@@ -86,7 +86,7 @@ CARDS = Place(
         Action("toggle", "K", "leave", "Close", MOVE, means="explain"),
         Action("next", "right,l", "card(1)", "Next figure", MOVE, bar="Next figure"),
         Action("previous", "left,h", "card(-1)", "Previous figure", MOVE, bar="Previous figure"),
-        *moves("scroll({})", "scroll({})", size=10, space=True),
+        *moves("scroll({})", "scroll({})", "scroll({})", size=10, space=True),
     ),
     inside="dialog",
 )

@@ -127,7 +127,7 @@ LABEL_SETUP = Place(
         Action("open", "enter", "open", "Open the set, or edit the value", DO, bar="Open or edit", means="enter"),
         Action("sample", "a", "sample", "Sample answers", DO, bar="Sample answers", means="act"),
         Action("stop", "x", "stop", "Stop", DO, bar="Stop", means="exclude"),
-        *moves("move({})"),
+        *moves("move({})", end="move({})"),
         Action("back", "escape", "back", "Back", MOVE),
         Action("close", "q", "leave", "Close", MOVE, bar="Close", means="leave"),
     ),

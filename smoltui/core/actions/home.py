@@ -42,7 +42,7 @@ WIZARD = Place(
         Action("open", "o", "other", "Type other pairs or another model", DO, bar="Other"),
         Action("columns", "c", "columns", "Say which column is which", DO, bar="Columns"),
         Action("folder", "f", "folder", "Choose another project folder", DO, bar="Folder"),
-        *moves("move({})", "page({})"),
+        *moves("move({})", "page({})", "move({})"),
         Action("leave", "q", "leave", "Leave without writing anything", MOVE),
     ),
     inside="dialog",

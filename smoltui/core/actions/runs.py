@@ -88,7 +88,7 @@ SCHEDULED = Place(
     "Scheduled Jobs",
     (
         Action("back", "escape,q", "leave", "Close", MOVE),
-        *moves("move({})"),
+        *moves("move({})", end="move({})"),
         Action("mark", "space", "suspend", "Suspend the schedule, or resume it", DO),
         Action("rerun", "R", "trigger", "Start a Job now", DO),
         Action("cancel", "X", "delete", "Delete the schedule", DO),

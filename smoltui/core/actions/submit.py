@@ -54,7 +54,7 @@ PUBLISH = Place(
     (
         Action("yes", "y", "publish", "Publish", DO),
         Action("no", "n,escape,q", "leave", "Cancel without publishing", MOVE),
-        *moves("scroll({})", "scroll({})", size=10, space=True),
+        *moves("scroll({})", "scroll({})", "scroll({})", size=10, space=True),
     ),
     inside="dialog",
 )

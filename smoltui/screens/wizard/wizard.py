@@ -224,7 +224,7 @@ class Wizard(Modal[tuple[Path, bool] | None]):
 
     def action_move(self, by: int) -> None:
         if self._rows:
-            self._cursor[self._step] = (self._at + by) % self._rows
+            self._cursor[self._step] = max(0, min(self._at + by, self._rows - 1))
             self._moved.add(self._step)
             self._draw()
         else:

@@ -23,6 +23,14 @@ def test_each_place_is_in_known_places() -> None:
         assert [found.name for found in around(place)][-1] in ("app", "dialog", "line"), place.name
 
 
+def test_wherever_lines_are_moved_over_both_ends_have_a_key() -> None:
+    """In the labels, g and the letters around it choose answers; one pair has its keys on the keypad."""
+    for place in PLACES.values():
+        keys = {key for action in place.actions for key in action.key_names}
+        if "j" in keys and place.name != "label":
+            assert {"gg", "G"} <= keys or {"home", "end"} <= keys, place.name
+
+
 def test_an_action_without_a_key_has_one_that_is_never_pressed() -> None:
     docs = ACTIONS["app.docs"]
     assert docs.key_names == (f"{UNBOUND}app.docs",)
