@@ -59,7 +59,7 @@ async def test_our_own_set_and_its_figures(project: Project, wait_until: Wait, s
         await pilot.press("G")
         await wait_until(lambda: "distinct-2" in seen(app, "#answers"))
         rows = {line[:26].strip(): line[26:].strip(" ┃").split() for line in seen(app, "#answers").splitlines()}
-        assert "None: refusals, empty, looping." in seen(app, "#answers"), "instead of rows of zeros"
+        assert "Not seen: refusals, empty, looping." in seen(app, "#answers"), "instead of rows of zeros"
         assert rows["cut off at the limit"] == ["1", "%", "(0–8)"] * 2
         assert rows["courteous"][-3:] == ["100", "%", "(95–100)"]
         if size[1] == 40:

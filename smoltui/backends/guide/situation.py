@@ -75,7 +75,7 @@ def recipe_words(values: Mapping[str, object], rows: int | None = None) -> str:
 
 
 def count_pairs(project: Project, counts: PairCounts) -> tuple[PairsKnown | None, str]:
-    """The pairs of a readable recipe, counted if they are on this machine; and the recipe in words with that number.
+    """The pairs of a readable recipe, counted if they were read here; and the recipe in words with that number.
 
     Blocking: a set of 100 MB that is not imported takes a second. None if the recipe names none.
     """
@@ -89,10 +89,14 @@ def count_pairs(project: Project, counts: PairCounts) -> tuple[PairsKnown | None
         if wanted is None:
             return None, recipe_words(values)
         known = PairsKnown(wanted.shown)
-        if not is_local(wanted, project.folder):
-            return known, recipe_words(values)
         columns, how = reading_of(project, wanted, settings)
-        counted = counts.count(replace(wanted, columns=columns, how=how), project.folder, settings, judge=True)
+        wanted = replace(wanted, columns=columns, how=how)
+        if is_local(wanted, project.folder):
+            counted = counts.count(wanted, project.folder, settings, judge=True)
+        elif (on_hub := counts.last_read(wanted, project.folder, settings)) is not None:
+            counted = on_hub
+        else:
+            return known, recipe_words(values)
         known = replace(known, train=counted.usable, problem=counted.broken or counted.problem)
         known = _with_decisions(known, CurationFile(project.folder).load(), set_name(wanted, project.folder))
     except SmoltuiError as error:
@@ -111,16 +115,19 @@ def _with_decisions(known: PairsKnown, curation: Curation, name: str) -> PairsKn
 
 def _held_out(project: Project, values: Mapping[str, object], settings: Settings) -> int | None:
     """Rows of the held-out split that the recipe names; None without one."""
-    from smoltui.backends.data_files.source import pairs_of
+    from smoltui.backends.data_files.source import is_local, pairs_of
 
     split, wanted = values.get("dataset_test_split"), pairs_of(values)
     if wanted is None or not isinstance(split, str) or str(values.get("eval_strategy") or "no") == "no":
         return None
+    other, counts = replace(wanted, split=split), PairCounts()  # not the app's, whose only entry is the training pairs
     try:
-        # Not `counts`, whose only entry is that of the training pairs.
-        return PairCounts().count(replace(wanted, split=split), project.folder, settings).rows
+        if is_local(wanted, project.folder):
+            return counts.count(other, project.folder, settings).rows
+        on_hub = counts.last_read(other, project.folder, settings)
     except SmoltuiError:
         return None
+    return None if on_hub is None else on_hub.rows
 
 
 def _remarks(project: Project, values: Mapping[str, object], settings: Settings) -> int | None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from smoltui.backends.pairs.curation_file import CurationFile
     from smoltui.backends.pairs.pair_sizes import Looked
     from smoltui.backends.pairs.store import Meta
+    from smoltui.core.pairs.curation import Curation
     from smoltui.core.pairs.sizes import PairSizes
     from smoltui.core.settings.settings import Settings
 
@@ -102,6 +103,21 @@ class PairCounts:
         self._last, self._measured = (key, counted), None
         return counted
 
+    def last_read(self, wanted: PairsSpec, folder: Path, settings: Settings) -> Counted | None:
+        """A set on the Hub as it was when the Pairs room read all of it; the Hub may have another version by now.
+
+        None if it never was, or is no longer in the cache.
+        """
+        if (found := imported(wanted, folder, [], settings)) is None:
+            return None
+        place, meta = found
+        key, last = (folder, wanted, place, True), self._last
+        if last is not None and last[0] == key and last[1].rows == meta.rows:
+            return last[1]
+        counted = _of_store(place, meta)
+        self._last, self._measured = (key, counted), None
+        return counted
+
     def sizes(self, project: Project, values: Mapping[str, object], counted: Counted) -> PairSizes | None:
         """The sizes of a judged set (`sizes_of`); the last are kept until the pairs, the model or the limit change.
 
@@ -124,31 +140,33 @@ class PairCounts:
         return last[2] if last is not None and last[1] == _measured_by(project, values) else None
 
     def measured(self, project: Project, values: Mapping[str, object], settings: Settings) -> PairSizes | None:
-        """The sizes of the recipe's pairs; None if they are on the Hub, one of several sets, or cannot be read."""
-        from smoltui.backends.data_files.source import is_local, pairs_of
-        from smoltui.backends.pairs.curated import reading_of
-
-        try:
-            wanted = pairs_of(values)
-            if wanted is None or wanted.others or not is_local(wanted, project.folder):
-                return None
-            columns, how = reading_of(project, wanted, settings)
-            counted = self.count(replace(wanted, columns=columns, how=how), project.folder, settings, judge=True)
-            return self.sizes(project, values, counted)
-        except InputError:
-            return None
+        """The sizes of the recipe's pairs; None if they are one of several sets, cannot be read, or are on the Hub and
+        were never read as a whole.
+        """
+        counted = self.of_recipe(project, values, settings, judge=True)
+        return None if counted is None else self.sizes(project, values, counted)
 
     def rows(self, project: Project, values: Mapping[str, object], settings: Settings) -> int | None:
-        """Rows of the recipe's set; None if it is on the Hub, one of several, missing or unreadable."""
+        """Rows of the recipe's set; None as for `measured`."""
+        counted = self.of_recipe(project, values, settings)
+        return None if counted is None else counted.rows
+
+    def of_recipe(
+        self, project: Project, values: Mapping[str, object], settings: Settings, *, judge: bool = False
+    ) -> Counted | None:
+        """The recipe's set, counted; None as for `measured`."""
         from smoltui.backends.data_files.source import is_local, pairs_of
         from smoltui.backends.pairs.curated import reading_of
 
         try:
             wanted = pairs_of(values)
-            if wanted is None or wanted.others or not is_local(wanted, project.folder):
+            if wanted is None or wanted.others:
                 return None
             columns, how = reading_of(project, wanted, settings)
-            return self.count(replace(wanted, columns=columns, how=how), project.folder, settings).rows
+            wanted = replace(wanted, columns=columns, how=how)
+            if is_local(wanted, project.folder):
+                return self.count(wanted, project.folder, settings, judge=judge)
+            return self.last_read(wanted, project.folder, settings)
         except InputError:
             return None
 
@@ -206,19 +224,20 @@ def imported(
 ) -> tuple[Path, Meta] | None:
     """Folder and meta of the set in the cache, if it is complete and matches the current files; otherwise None.
 
-    The Pairs room may have opened it as named in the recipe, or as named in smoltui.toml.
+    The Pairs room may have opened it as named in the recipe, as named in smoltui.toml, or without naming the split.
+    `stamp` is empty for a set on the Hub, of which the cache has what was there when it was read.
     """
-    from smoltui.backends.data_files.source import PairsSpec
+    from smoltui.backends.data_files.source import PairsSpec, is_local
     from smoltui.backends.pairs.curated import set_name
     from smoltui.backends.pairs.opened_set import store_folder
     from smoltui.backends.pairs.store import read_meta
 
-    if not stamp:
-        return None
+    if not stamp and is_local(wanted, folder):
+        return None  # its files are gone
     ways = [wanted]
     if settings.pairs and set_name(named := PairsSpec(settings.pairs), folder) == set_name(wanted, folder):
         ways.append(replace(named, columns=wanted.columns, how=wanted.how))
-    for way in ways:
+    for way in (*ways, replace(wanted, split=None)):
         try:
             place = store_folder(way, folder, stamp)
             meta = read_meta(place)
@@ -227,6 +246,27 @@ def imported(
         if meta.complete and meta.split == (wanted.split or meta.split):
             return place, meta
     return None
+
+
+def trained_on(folder: Path, decisions: Curation, label: str) -> int:
+    """Pairs of an imported set that training uses: usable, not excluded, and not held out by a decision about `label`.
+
+    `folder`: of the set in the cache. Raises: PairsError: it was deleted meanwhile.
+    """
+    from smoltui.backends.pairs.store import FACTS, PairStore, gone
+    from smoltui.core.pairs.curation import held_out
+
+    held, names = decisions.hold_out(label), ["reason", "hash", "prompt_hash"]
+    try:
+        columns = PairStore(folder).tables(FACTS, names)
+    except FileNotFoundError as error:
+        raise gone(folder) from error
+    return sum(
+        reason is None
+        and content.hex() not in decisions.excluded
+        and not (held is not None and held_out(prompt, held.seed, held.share))
+        for reason, content, prompt in zip(*(columns.column(name).to_pylist() for name in names), strict=True)
+    )
 
 
 def pairs_decided(project: Project, values: Mapping[str, object], decisions: CurationFile) -> bool:

@@ -164,8 +164,8 @@ def further_of(row: Mapping[Any, object]) -> dict[str, object]:
 
 
 def store_folder(spec: PairsSpec, base: Path, stamp: FileStamps) -> Path:
-    """The folder in the cache for this set in this state of its files (`files_stamp`)."""
-    return pairs_cache() / pair_store.store_key([spec_as_json(spec), str(base), stamp])
+    """The folder in the cache for this set in this state of its files (`files_stamp`); one for all bases on the Hub."""
+    return pairs_cache() / pair_store.store_key([spec_as_json(spec), str(base) if stamp else "", stamp])
 
 
 def open_set(spec: PairsSpec, base: Path, *, again: bool = False) -> PairSet:

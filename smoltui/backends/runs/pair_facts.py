@@ -18,7 +18,7 @@ def pair_facts(spec: RunSpec | None) -> PairFacts | None:
     """
     if spec is None or spec.pairs_from:
         return None
-    from smoltui.backends.data_files.source import files_stamp, is_local, pairs_of
+    from smoltui.backends.data_files.source import files_stamp, pairs_of
     from smoltui.backends.pairs.audit import load_audit
     from smoltui.backends.pairs.counted import imported
     from smoltui.backends.pairs.curated import reading_of
@@ -29,7 +29,7 @@ def pair_facts(spec: RunSpec | None) -> PairFacts | None:
     try:
         values, settings = parse("recipe.yaml", spec.recipe).values, project.settings()
         wanted = pairs_of(values)
-        if wanted is None or wanted.others or not is_local(wanted, project.folder):
+        if wanted is None or wanted.others:
             return None
         columns, how = reading_of(project, wanted, settings)
         read = replace(wanted, columns=columns, how=how)

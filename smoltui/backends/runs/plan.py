@@ -15,8 +15,8 @@ from typing import Any
 
 from smoltui.backends.data_files.as_datasets import read_alike
 from smoltui.backends.data_files.source import PairsSpec, is_local, pairs_of
-from smoltui.backends.pairs.counted import PairCounts, curated_pairs
-from smoltui.backends.pairs.curated import Curated, curate, set_name, with_curated
+from smoltui.backends.pairs.counted import PairCounts, curated_pairs, imported, trained_on
+from smoltui.backends.pairs.curated import Curated, curate, reading_of, set_name, with_curated
 from smoltui.backends.pairs.curation_file import CurationFile
 from smoltui.backends.pairs.template_tools import ignored_tools
 from smoltui.backends.project.project import Project
@@ -37,6 +37,7 @@ from smoltui.core.runs.run import RunSpec
 from smoltui.core.settings.settings import Settings
 from smoltui.errors import InputError
 from smoltui.safe_text import safe_line
+from smoltui.scripts.curve_remarks import percent
 
 UNUSABLE_FIX = "See what they are: smoltui pairs. A pair has a prompt, a chosen and a rejected answer."
 
@@ -48,7 +49,8 @@ class PlannedPairs:
     rows: int | None = None
     """None: not counted."""
     sentence: str = ""
-    """The pairs in words, with their number; empty without a set, and for a set on the Hub without decisions."""
+    """The pairs in words, with their number; empty without a set, and for a set on the Hub without decisions that was
+    never read as a whole."""
     problem: Problem | None = None
     """Why they cannot be trained on; None if they can."""
     doubt: Problem | None = None
@@ -56,7 +58,7 @@ class PlannedPairs:
     warning: str = ""
     """How many rows are not trained on; empty if there are none, or nobody knows."""
     sizes: PairSizes | None = None
-    """What was measured of them; None if they are on the Hub, or could not be opened."""
+    """What was measured of them; None if they could not be opened, or are on the Hub and were never read as a whole."""
     tools_warning: str = ""
     """The rows offer tools that the model's chat template ignores, one sentence; empty if not."""
     decided: Curation | None = None
@@ -163,9 +165,7 @@ def _with_pairs(plan: Plan, recipe: RecipeFile, counts: PairCounts, stopped: Cal
             return plan
         curation = CurationFile(plan.project.folder).load()
         if not is_local(wanted, plan.project.folder):
-            told = _decided(plan, wanted, curation)
-            unopened = PlannedPairs(sentence=told, decided=curation if told else None, doubt=_doubt(wanted))
-            return replace(plan, pairs=unopened)
+            return replace(plan, pairs=_on_hub(plan, wanted, curation, counts))
         tools = ignored_tools(plan.project, plan.values, wanted)
         if found := curate(plan.project, plan.values, settings=plan.settings, curation=curation, stopped=stopped):
             made = _curated(plan, recipe, found, counts)
@@ -214,18 +214,40 @@ def _as_named(plan: Plan, wanted: PairsSpec, counts: PairCounts) -> PlannedPairs
     return PlannedPairs(counted.usable, told, warning=counted.warning, sizes=sizes)
 
 
+def _on_hub(plan: Plan, wanted: PairsSpec, curation: Curation, counts: PairCounts) -> PlannedPairs:
+    """A set on the Hub, which is not opened before the run starts: its number is that of its last reading here."""
+    how = _decided(plan, wanted, curation)
+    known = PlannedPairs(sentence="", decided=curation if how else None, doubt=_doubt(wanted))
+    name, split = safe_line(wanted.shown, 200), safe_line(wanted.split or "train", 60)
+    if how:
+        known = replace(known, sentence=f"{name}, curated when the run starts: {how}")
+    columns, reading = reading_of(plan.project, wanted, plan.settings)
+    wanted = replace(wanted, columns=columns, how=reading)
+    found = None if wanted.others else imported(wanted, plan.project.folder, [], plan.settings)
+    last = None if wanted.others else counts.last_read(wanted, plan.project.folder, plan.settings)
+    if found is None or last is None or last.broken or last.problem:
+        return known  # nothing is known; or the Hub, which is asked before a start, may have a better version by now
+    rows = trained_on(found[0], curation, set_name(wanted, plan.project.folder))
+    told = (
+        f"{rows:,} pairs of {name}, {split}, as last read here{f'; curated when the run starts: {how}' if how else ''}"
+    )
+    return replace(
+        known, rows=rows, sentence=told, warning=last.warning, sizes=counts.sizes(plan.project, plan.values, last)
+    )
+
+
 def _decided(plan: Plan, wanted: PairsSpec, known: Curation) -> str:
-    """The decisions about a set on the Hub, which is not opened before the run starts, in words; empty without any."""
+    """The decisions about a set on the Hub in words; empty without any."""
     held = known.hold_out(set_name(wanted, plan.project.folder))
     parts = [
         f"{len(found)} {word}" for found, word in ((known.excluded, "excluded"), (known.swapped, "swapped")) if found
     ]
-    parts += [f"{held.share:.4g} of the prompts held out"] if held else []
+    parts += [f"{percent(held.share)} of the prompts held out"] if held else []
     if plan.settings.reads_pairs:
         parts.append("read as smoltui.toml says")
     elif not read_alike(wanted, plan.project.folder):
         parts.append("read as smoltui reads it")
-    return f"{wanted.shown}, curated when the run starts: {', '.join(parts)}" if parts else ""
+    return ", ".join(parts)
 
 
 def _inside(project: Project, folder: Path) -> str:

@@ -147,6 +147,19 @@ class Sheet:
         """Number of complete answers of all columns."""
         return sum(cell.answered is not None for cell in self.cells.values())
 
+    @property
+    def all_alike(self) -> bool:
+        """Whether several models gave the same complete answer to every prompt."""
+        if len(self.columns) < 2 or not self.prompts:
+            return False
+        for index in range(len(self.prompts)):
+            cells = [self.cells.get((name, index)) for name in self.names]
+            if any(cell is None or cell.answered is None for cell in cells):
+                return False
+            if len({cell.text for cell in cells if cell is not None}) > 1:
+                return False
+        return True
+
     def as_json(
         self, models: Mapping[str, str], sampling: EvaluationSettings | Mapping[str, Any] | None = None
     ) -> dict[str, Any]:

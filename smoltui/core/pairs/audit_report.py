@@ -7,7 +7,7 @@ import re
 from smoltui.core.pairs.audit import Audit
 from smoltui.safe_text import redact, safe_line
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~-])")
+_SPECIAL = re.compile(r"([\\`*_\[\]<>|~&]|^[#+-])")
 SHOWN = 12
 """Pairs listed per finding."""
 

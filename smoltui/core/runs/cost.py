@@ -83,7 +83,9 @@ def usd(amount: float | None) -> str:
 
 
 def usd_span(low: float, high: float) -> str:
-    """A range of estimated amounts, without digits that nobody knows: `1.0 – 5.9 USD`, `12 – 40 USD`."""
+    """A range of estimated amounts, without digits that nobody knows: `1.0 – 5.9 USD`, `12 – 40 USD`, `< 0.01 USD`."""
+    if 0 < high < 0.005:
+        return "< 0.01 USD"
     first, last = _rough(low), _rough(high)
     return f"about {last} USD" if first == last else f"{first} – {last} USD"
 

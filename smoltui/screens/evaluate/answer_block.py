@@ -121,4 +121,4 @@ def figures_block(figures: Sequence[AnswerFigures], look: Look, title: str) -> R
             *(Text(value, "bold" if value[0].isdigit() else "") for value in values),
         )
     heading = Text(title, "bold")
-    return Group(heading, table, Text(f"None: {', '.join(none)}.", "dim")) if none else Group(heading, table)
+    return Group(heading, table, Text(f"Not seen: {', '.join(none)}.", "dim")) if none else Group(heading, table)

@@ -361,6 +361,8 @@ class EvaluateRoom(Choosing, Measuring, Copying):
         said = f"{sheet.complete:,} {'answer' if sheet.complete == 1 else 'answers'}{self._saved_words(loaded)}"
         if missing := len(sheet.missing()):
             said += f" {missing:,} prompts are not answered by all."
+        elif sheet.all_alike:
+            said += " No answer differs."
         return f"{said}{self._manner_words()} {next_step(self, self._answers_end(missing))} G shows the figures."
 
     def _answers_end(self, missing: int) -> End:

@@ -117,12 +117,13 @@ def _memory(draft: Draft, model: Model) -> str:
 
 def _prices(draft: Draft, model: Model) -> str:
     """The cheapest hardware that is paid for, for an adapter and for all weights; empty if no list is known."""
-    found = []
+    found: dict[str, list[str]] = {}
     for way in ways(model.shape, draft.report, draft.places, draft.flavors):
         if way.flavor is not None and way.method is not Method.QLORA:
-            word = METHOD_WORDS[way.method][0]
-            found.append(f" On {way.place.title}, {word}: {way.flavor.name}, {price(way.flavor)}.")
-    return "".join(found)
+            on = f"{way.flavor.name} of {way.place.title}, {price(way.flavor)}."
+            found.setdefault(on, []).append(METHOD_WORDS[way.method][0])
+    told = [f"{' or '.join(words)}: {on}" for on, words in found.items()]
+    return "".join(f" {each[:1].upper()}{each[1:]}" for each in told)
 
 
 def _memory_note(draft: Draft) -> Text:

@@ -15,6 +15,7 @@ import pytest
 
 from smoltui.backends.data_files import source
 from smoltui.backends.data_files.source import PairsSpec, pairs_of
+from smoltui.backends.guide.situation import count_pairs
 from smoltui.backends.hub import client as hub
 from smoltui.backends.local.engine import LocalEngine
 from smoltui.backends.local.place import HERE
@@ -36,13 +37,15 @@ from smoltui.backends.system import data_folder
 from smoltui.cli import train
 from smoltui.cli.main import run
 from smoltui.core.machine.account import Account
-from smoltui.core.pairs.curation import Decision
+from smoltui.core.pairs.curation import Decision, held_out, prompt_hash
 from smoltui.core.pairs.preference import pair_of
 from smoltui.core.preflight.preflight import Check
 from smoltui.core.runs.cost import Flavor
 from smoltui.core.runs.run import Run
+from smoltui.core.settings.settings import Settings
 from smoltui.scripts.pair_format import content_hash
 from tests.backends.runs.test_token_check import TOKEN
+from tests.hub.server import Dataset, local_hub
 from tests.paths import DEMO, FAKE_TRAINING
 from tests.toy_engine import TOY, ToyEngine
 
@@ -165,6 +168,33 @@ async def test_a_set_on_the_hub_is_curated_by_the_decisions_that_were_shown(
     spec = await settled(shown)
     assert opened == ["owner/name"] and spec.pairs_hash and spec.label == shown.spec.label
     assert spec.pairs_from == f"{len(rows) - 1} pairs of owner/name, train, curated: 1 excluded"
+
+
+async def test_a_set_on_the_hub_has_the_number_of_its_last_reading(
+    demo: Project, rows: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, own_machine: Path
+) -> None:
+    """I looked through it, from another folder: steps, lengths and checklist are known before it is opened again."""
+    values = {"dataset_name": "owner/name", "eval_strategy": "no"}
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(own_machine / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
+    with local_hub(monkeypatch) as server:
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        server.datasets["owner/name"] = Dataset({"train.jsonl": text.encode()})
+        assert (await make_plan(demo, HERE, Options(values))).pairs.rows is None
+        imported(PairsSpec("owner/name"), tmp_path)
+    shown = (await make_plan(demo, HERE, Options(values))).pairs
+    assert shown.rows == len(rows) and shown.sizes is not None and shown.decided is None
+    assert shown.sentence == f"{len(rows)} pairs of owner/name, train, as last read here"
+    exclude(demo, rows[0])
+    CurationFile(demo.folder).append([Decision("hold_out", share=0.5, seed=1, of="owner/name train")])
+    shown = (await make_plan(demo, HERE, Options(values))).pairs
+    held = sum(held_out(prompt_hash(pair_of(0, row).prompt), 1, 0.5) for row in rows[1:])
+    assert shown.rows == len(rows) - 1 - held and shown.decided is not None
+    assert shown.sentence.endswith("; curated when the run starts: 1 excluded, 50 % of the prompts held out")
+    demo.recipe_path.write_text("model_name_or_path: model\ndataset_name: owner/name\neval_strategy: 'no'\n")
+    counts = PairCounts()
+    known, _ = count_pairs(demo, counts)
+    assert known is not None and known.train == counts.rows(demo, values, Settings()) == len(rows)
 
 
 async def test_a_run_from_a_record_is_curated_as_the_files_are_now(demo: Project, rows: list[dict[str, Any]]) -> None:

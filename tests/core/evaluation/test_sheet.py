@@ -35,6 +35,17 @@ def test_each_text_goes_to_its_own_place() -> None:
     assert set(sheet.cells) == {("aligned", 2)}
 
 
+def test_that_no_answer_differs_is_only_known_once_all_have_answered() -> None:
+    sheet = Sheet(["a", "b"])
+    for name, index in [("reference", 0), ("aligned", 0), ("reference", 1)]:
+        sheet.take(answer(name, index), [0, 1])
+    assert not sheet.all_alike
+    sheet.take(answer("aligned", 1), [0, 1])
+    assert sheet.all_alike
+    sheet.take(answer("aligned", 1, "No."), [0, 1])
+    assert not sheet.all_alike and not Sheet(["a"], PAIR[:1]).all_alike
+
+
 def test_what_is_missing_is_what_some_model_has_not_done() -> None:
     """A prompt that was left out is done: asking for it a second time would change nothing."""
     sheet = Sheet(["a", "b", "c"])

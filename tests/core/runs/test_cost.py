@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from smoltui.core.runs.cost import Flavor, cost_so_far, price, usd, usd_in_short, worst_cost
+from smoltui.core.runs.cost import Flavor, cost_so_far, price, usd, usd_in_short, usd_span, worst_cost
 from smoltui.core.runs.run import Run, Stage
 
 A100 = Flavor("a100-large", "Nvidia A100 - large", "12 vCPU", 142 * 10**9, "A100", 1, 80 * 10**9, 2.5 / 60, 1.7e9)
@@ -45,6 +45,15 @@ def test_an_unknown_price_is_said_to_be_unknown() -> None:
 def test_small_amounts_are_not_shown_as_nothing(amount: float, shown: str) -> None:
     """A minute of the cheapest flavor is a hundredth of a cent, and still not nothing."""
     assert usd(amount) == shown
+
+
+def test_a_range_never_comes_to_nothing() -> None:
+    assert [usd_span(*span) for span in ((0.0001, 0.004), (0.001, 0.02), (1.0, 5.94), (12.4, 40.2))] == [
+        "< 0.01 USD",
+        "0.00 – 0.02 USD",
+        "1.0 – 5.9 USD",
+        "12 – 40 USD",
+    ]
 
 
 def test_large_amounts_fit_in_the_list() -> None:
