@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -54,8 +55,11 @@ class _OpensByDefault(Group):
         args = [arg for arg in args if arg != DEBUG]
         own = {"--help", "-h", "--version"}
         is_complete = not ctx.resilient_parsing or plain  # while a shell completes the first word, nothing is chosen
-        if is_complete and not (set(args) & own and not plain) and (not plain or plain[0] not in self.commands):
-            args = ["open", *args]
+        asks_help = set(args) & own
+        # The help of a mistyped command is not that of opening a folder.
+        is_word = asks_help and plain and "/" not in plain[0] and not Path(plain[0]).exists()
+        if is_complete and not (asks_help and not plain) and (not plain or plain[0] not in self.commands):
+            args = args if is_word else ["open", *args]
         return super().parse_args(ctx, [*debug, *args])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
@@ -84,9 +88,10 @@ def _start_debug_log(ctx: click.Context, param: click.Parameter, is_set: bool) -
     help="Write a debug log, and print where it is. Can also follow any command.",
 )
 def smoltui() -> None:
-    """From preference pairs to an aligned SmolLM3, here or on Hugging Face Jobs.
+    """From preference pairs to an aligned SmolLM3: here, on Slurm or on Hugging Face Jobs.
 
-    `smoltui [FOLDER]` opens the app on a project folder (default: this one).
+    `smoltui [TARGET]` opens the app: on a project folder (default: this one), a file of pairs, a name on the Hub, or a
+    run.
     """
 
 

@@ -52,7 +52,7 @@ def page(group: click.Group) -> Iterator[str]:
     """The lines of the page, section by section."""
     yield from (f'.TH SMOLTUI 1 "" "smoltui {__version__}" "User Commands"', ".nh", ".ad l")
     yield from (".SH NAME", rf"smoltui \- {_text(_paragraphs(group)[0].rstrip('.'))}")
-    yield from (".SH SYNOPSIS", ".B smoltui", r"[\fIFOLDER\fR]", ".br", ".B smoltui", r"\fICOMMAND\fR [\fIOPTIONS\fR]")
+    yield from (".SH SYNOPSIS", ".B smoltui", r"[\fITARGET\fR]", ".br", ".B smoltui", r"\fICOMMAND\fR [\fIOPTIONS\fR]")
     yield ".SH DESCRIPTION"
     yield from _prose(_paragraphs(group))
     yield ".SH OPTIONS"

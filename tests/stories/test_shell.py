@@ -65,6 +65,7 @@ def test_every_command_is_in_one_section() -> None:
     ("typed", "meant"),
     [
         ("trian", "Did you mean train?"),
+        ("trian --help", "Did you mean 'train'?"),
         ("recipe shw", "Did you mean 'show'?"),
         ("train --sede 3", "'--seed'"),
         ("train --on hbu", "Did you mean hub?"),

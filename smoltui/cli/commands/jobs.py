@@ -50,7 +50,7 @@ def wait_command(run_ids: tuple[str, ...], timeout: str | None, as_json: bool) -
 @runs_argument
 @json_option
 def pause_command(run_ids: tuple[str, ...], as_json: bool) -> None:
-    """Stop local runs with a checkpoint, so that they can be resumed."""
+    """Stop runs, here or on Slurm, with a checkpoint, so that they can be resumed."""
     from smoltui.cli import jobs
 
     jobs.pause(run_ids, as_json=as_json)
