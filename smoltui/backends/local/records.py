@@ -78,6 +78,7 @@ _SPEC: dict[str, Check] = {
     "left_out": are_texts,
     "pairs_hash": or_none(is_text),
     "pairs_from": or_none(is_text),
+    "pairs_named": or_none(is_text),
     "checks": are_texts,
     "side_by_side": is_bool,
     "stop_ruined": is_bool,

@@ -48,6 +48,8 @@ from smoltui.scripts.pair_format import content_hash, examine, hash_of, is_trl_f
 from smoltui.scripts.pair_how import AS_IT_IS, How
 from smoltui.scripts.pair_turns import NotAPairError
 
+NAMING = ("dataset_name", "dataset_config", "dataset_train_split", "dataset_test_split", "datasets", "test_split_size")
+"""Keys of a recipe that name its pairs."""
 LEFTOVER_SECONDS = 86400.0
 """An incomplete set of this age belongs to a process that was killed."""
 
@@ -393,13 +395,25 @@ def with_curated(spec: RunSpec, recipe: RecipeFile, found: Curated) -> RunSpec:
     Raises:
         RecipeError: single values of the recipe cannot be edited.
     """
+    named = json.dumps({key: recipe.values[key] for key in NAMING if key in recipe.values}, default=str)
     for key in ("datasets", "test_split_size", "dataset_config"):
         recipe.remove(key)
     recipe.set("dataset_name", str(found.exported.folder))
     recipe.set("dataset_train_split", "train")
     if found.evaluates:
         recipe.set("dataset_test_split", "test")
-    return replace(spec, recipe=recipe.text, pairs_hash=found.pairs_hash, pairs_from=found.sentence)
+    return replace(spec, recipe=recipe.text, pairs_hash=found.pairs_hash, pairs_from=found.sentence, pairs_named=named)
+
+
+def own_pairs(spec: RunSpec, values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`values` of a run's recipe, naming the set that its curated one was made of; unchanged for a run without one."""
+    try:
+        named = json.loads(spec.pairs_named or "")
+    except ValueError:
+        return values
+    if not isinstance(named, dict):
+        return values
+    return {**{key: value for key, value in values.items() if key not in NAMING}, **named}
 
 
 def folder() -> Path:

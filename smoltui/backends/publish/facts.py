@@ -13,7 +13,7 @@ from smoltui import __version__
 from smoltui.backends.data_files.source import PairsSpec, files_stamp, is_local, open_spec, pairs_of
 from smoltui.backends.evaluation import measurements
 from smoltui.backends.pairs.audit import REPORT
-from smoltui.backends.pairs.curated import reading_of
+from smoltui.backends.pairs.curated import own_pairs, reading_of
 from smoltui.backends.pairs.curation_file import CurationFile
 from smoltui.backends.pairs.opened_set import store_folder
 from smoltui.backends.project.project import Project
@@ -88,7 +88,7 @@ def gather(project: Project, run: Run, spec: RunSpec | None, *, ended: bool = Tr
         name=(settings.submit.model or run.pushed_to or str(values.get("hub_model_id") or run.name)).rpartition("/")[2],
         run_id=run.id,
         base=_base(project, values, settings, run),
-        pairs=_pairs(project, values, settings, run, spec),
+        pairs=_pairs(project, own_pairs(spec, values), settings, run, spec),
         recipe=spec.recipe,
         beta=_number(values.get("beta"), DEFAULT_BETA),
         weights=_weights(folder, values),

@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 from smoltui.core.publish.png import Colour, Picture
 from smoltui.core.publish.record import Points
 from smoltui.core.publish.svg import Drawing
+from smoltui.core.runs.axis import Axis, nice_axis, step_axis
 from smoltui.core.runs.metrics import LN2, as_word, finite
 
 WIDTH, HEIGHT = 1200, 720
@@ -23,7 +24,10 @@ _BLUE, _ORANGE, _GREEN, _RED = (31, 119, 180), (230, 110, 0), (30, 140, 60), (20
 _LEFT, _TOP, _RIGHT, _BOTTOM = 100, 56, 24, 52
 """Pixels of a panel around its curve."""
 _TICKS = 4
+"""About as many numbers beside a curve."""
 _DOT = 8
+MOST_DIGITS = 1e6
+"""Numbers from here on are written with an exponent, so that they fit beside the curve."""
 
 
 NAMES = {_INK: "ink", _DIM: "dim", _GRID: "grid", _BLUE: "blue", _ORANGE: "orange", _GREEN: "green", _RED: "red"}
@@ -101,7 +105,7 @@ def _draw_all(canvas: Canvas, curves: Mapping[str, Points]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """The rectangle of a panel's curve, in pixels, and the values at its edges."""
+    """The rectangle of a panel's curve, in pixels, and its axis of values."""
 
     left: int
     top: int
@@ -109,13 +113,13 @@ class _Frame:
     height: int
     last: int
     """Step at the right edge; 0 is at the left one."""
-    low: float
-    high: float
+    values: Axis
 
     def at(self, step: float, value: float) -> tuple[float, float]:
         """The pixel of a point."""
         across = self.left + self.width * step / self.last
-        return across, self.top + self.height * (self.high - value) / (self.high - self.low)
+        low, high = self.values.low, self.values.high
+        return across, self.top + self.height * (high - value) / (high - low)
 
 
 def _draw(picture: Canvas, panel: _Panel, curves: Mapping[str, Points], x: int, y: int) -> None:
@@ -127,9 +131,9 @@ def _draw(picture: Canvas, panel: _Panel, curves: Mapping[str, Points], x: int, 
         picture.words(left + 16, top + height // 2, "no values", _DIM)
         return
     last = max(1, *(step for step, _ in points))
-    frame = _Frame(left, top, width, height, last, *_range([value for _, value in points], panel.line))
+    frame = _Frame(left, top, width, height, last, _range([value for _, value in points], panel.line))
     _axes(picture, frame)
-    if panel.line is not None and frame.low <= panel.line <= frame.high:
+    if panel.line is not None and frame.values.low <= panel.line <= frame.values.high:
         picture.box(left, round(frame.at(0, panel.line)[1]), width, 1, _DIM)
     for name, colour in panel.series:
         places = [frame.at(*point) for point in _thinned(finite(curves.get(name, ())))]
@@ -143,16 +147,15 @@ def _draw(picture: Canvas, panel: _Panel, curves: Mapping[str, Points], x: int, 
 
 def _axes(picture: Canvas, frame: _Frame) -> None:
     """The grid and the numbers beside it."""
-    bottom = frame.top + frame.height
-    for tick in range(_TICKS + 1):
-        value = frame.low + (frame.high - frame.low) * tick / _TICKS
+    bottom, axis = frame.top + frame.height, frame.values
+    for value in axis.ticks:
         down = round(frame.at(0, value)[1])
         picture.box(frame.left, down, frame.width, 1, _GRID)
-        label = _label(value)
+        label = _label(value, axis)
         picture.words(frame.left - 10 - picture.words_width(label), down - 6, label, _DIM)
-        step = round(frame.last * tick / _TICKS)
-        label = str(step)
-        across = round(frame.at(step, frame.low)[0])
+    for step in step_axis(0, frame.last, frame.width // picture.words_width("0")):
+        label = f"{step:,}"
+        across = round(frame.at(step, axis.low)[0])
         picture.words(across - picture.words_width(label) // 2, bottom + 10, label, _DIM)
     picture.words(frame.left + frame.width - picture.words_width("step"), bottom + 32, "step", _DIM)
 
@@ -188,14 +191,11 @@ def _thinned(points: Sequence[tuple[int, float]]) -> Sequence[tuple[int, float]]
     return sorted({points[0], *kept, points[-1]})
 
 
-def _range(values: Sequence[float], line: float | None) -> tuple[float, float]:
-    """Lowest and highest value of the axis: those of the curve and the line with a meaning, never equal."""
+def _range(values: Sequence[float], line: float | None) -> Axis:
+    """The axis of values, with those of the curve and the line with a meaning."""
     every = [*values, *([] if line is None else [line])]
-    low, high = min(every), max(every)
-    if not math.isfinite(high - low) or high - low < 1e-9:
-        return low - 0.5, high + 0.5
-    return low, high
+    return nice_axis(min(every), max(every), _TICKS)
 
 
-def _label(value: float) -> str:
-    return as_word(value, 2) if abs(value) >= 0.005 else "0"
+def _label(value: float, axis: Axis) -> str:
+    return f"{value:,.{axis.digits}f}" if abs(value) < MOST_DIGITS else as_word(value, 2)

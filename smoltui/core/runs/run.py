@@ -57,6 +57,8 @@ class RunSpec:
     """Hash of the curated set in `recipe` (`backends/pairs/curated.py`); None if it is the recipe's own set."""
     pairs_from: str | None = None
     """Source and curation of the set, one sentence; None as above."""
+    pairs_named: str | None = None
+    """The recipe's keys of its own set as JSON, in whose place `recipe` names the curated one; None as above."""
     checks: tuple[str, ...] = ()
     """Results of the checks before the start, one sentence each with its mark; empty without checks."""
     side_by_side: bool = False

@@ -265,8 +265,8 @@ class Following(Charting, ReadingLine):
     def _standing(self, known: Run, run: Run, width: int) -> Text:
         if known.is_final:
             return self._outcome(known, run)
-        if not run.max_steps:  # the list has the number that was planned; the log names none yet
-            run = replace(run, max_steps=known.max_steps)
+        if not run.max_steps:  # the list may have read further
+            run = replace(run, bar_steps=known.max_steps)
         return self._progress(run, width, waits=known.stage == Stage.SCHEDULING)
 
     def _progress(self, run: Run, width: int, *, waits: bool) -> Text:

@@ -360,7 +360,7 @@ class TestStarting:
         project = small(tmp_path / "p", "dataset_name: owner/name\n")
         decide(project, Decision("exclude", "0" * 32), Decision("hold_out", of="owner/name train", share=0.05, seed=1))
         facts = await gather(await make_plan(project, HERE), LocalEngine())
-        assert facts.pairs == ("owner/name, curated when the run starts: 1 excluded, 0.05 of the prompts held out")
+        assert facts.pairs == ("owner/name, curated when the run starts: 1 excluded, 5 % of the prompts held out")
 
     async def test_a_local_run_keeps_what_it_was_given(self, demo: Project, keys: list[str]) -> None:
         decide(demo, Decision("exclude", keys[0]))

@@ -115,6 +115,20 @@ async def test_the_project_s_audit_is_in_the_record(tmp_path: Path) -> None:
     assert not gather(project, *await read_run(engine, run)).record.pairs.audit
 
 
+async def test_a_curated_set_has_the_name_of_its_source(tmp_path: Path) -> None:
+    """Its own folder is named by a hash, which says nothing to a reader, and has no audit."""
+    project, engine, run = make_published(tmp_path / "project")
+    fresh, spec = await read_run(engine, run)
+    assert spec is not None
+    curated = replace(spec, recipe=spec.recipe.replace("Anthropic/hh-rlhf", str(tmp_path / ("ab" * 16))))
+    assert gather(project, fresh, curated).record.pairs.repo is None
+    named = json.dumps({"dataset_name": "Anthropic/hh-rlhf", "dataset_train_split": "train[:100]"})
+    pairs = gather(project, fresh, replace(curated, pairs_named=named)).record.pairs
+    assert (pairs.name, pairs.repo, pairs.split) == ("Anthropic/hh-rlhf", "Anthropic/hh-rlhf", "train[:100]")
+    for broken in ("", "[]", "{"):
+        assert gather(project, fresh, replace(curated, pairs_named=broken)).record.pairs.repo is None
+
+
 async def test_what_cannot_be_published(tmp_path: Path) -> None:
     """A run that is going on, and one whose recipe is unknown."""
     project, engine, run = make_published(tmp_path / "project")

@@ -31,7 +31,7 @@ def test_a_long_run_keeps_its_peaks_and_stays_small() -> None:
     svg = curves_svg({"loss": points})
     assert svg is not None and len(svg) < 40_000
     (line,) = lines(svg)
-    assert len(line) <= 1_100 and min(y for _, y in line) < 60, "the peak is at the top of the panel"
+    assert len(line) <= 1_100 and min(y for _, y in line) < 80, "the peak is near the top of the panel"
     assert line == sorted(line)
 
 
