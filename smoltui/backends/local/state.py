@@ -20,6 +20,7 @@ from smoltui.backends.local.tickets import folder as queue_folder
 from smoltui.backends.local.tickets import waits_for
 from smoltui.backends.runs import store as run_store
 from smoltui.backends.system import data_folder, locks
+from smoltui.core.runs.next_words import resume_from, start_again
 from smoltui.core.runs.run import Run, Stage
 from smoltui.errors import InputError
 from smoltui.safe_text import safe_line
@@ -159,7 +160,7 @@ def _abandoned(run: Run, status: Mapping[str, object], log: RunLog) -> Run:
             stage=Stage.ERROR,
             finished_at=data_folder.mtime(log.path),
             message=message,
-            hint="Start it again: smoltui train, or t in the Runs room.",
+            hint=start_again(),
         ),
         log,
     )
@@ -170,7 +171,7 @@ def with_resuming(run: Run, log: RunLog) -> Run:
     kept = newest_of(log)
     if kept is None:
         return replace(run, hint=run.hint if run.stage == Stage.ERROR else None)
-    go_on = f"Resume from step {kept.step}: x in the Runs room, or smoltui resume {run.id}"
+    go_on = resume_from(run.id, kept.step)
     hint = f"{run.hint} {go_on}" if run.stage == Stage.ERROR and run.hint else go_on
     return replace(run, resumable=True, hint=hint)
 

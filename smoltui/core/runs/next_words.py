@@ -7,6 +7,7 @@ import re
 _AGAIN, _CONTINUE, _LOG = "Run it again: R", "Continue it: x", "See the log: v"
 _FROM_START, _FROM_CHECKPOINT = "Run it again", "Continue it"
 _KEY = re.compile(r"(?:Run it again|Continue it|See the log)(?: with a longer timeout)?: (\w) in the Runs room")
+_KEY_OR_COMMAND = re.compile(r": (\w) in the Runs room, or smoltui [a-z]+(?: --\w+ \w+| (?!--)[^\s.]+)*")
 
 
 def run_again(run_id: str) -> str:
@@ -22,6 +23,21 @@ def continue_it(run_id: str) -> str:
 def see_log(run_id: str) -> str:
     """Where the log of a run is shown."""
     return f"{_LOG} in the Runs room, or smoltui logs {run_id}"
+
+
+def resume_from(run_id: str, step: int) -> str:
+    """How to resume a run from the checkpoint of this step."""
+    return f"Resume from step {step}: x in the Runs room, or smoltui resume {run_id}"
+
+
+def start_again() -> str:
+    """How to start what could not even begin."""
+    return "Start it again: t in the Runs room, or smoltui train."
+
+
+def in_the_room(words: str) -> str:
+    """A next step as the Runs room says it, where the command is of no use: `Resume from step 20 (x)`."""
+    return _KEY_OR_COMMAND.sub(r" (\1)", words)
 
 
 def run_longer(run_id: str, hours: int) -> str:

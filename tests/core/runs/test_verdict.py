@@ -6,7 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from smoltui.core.runs.next_words import continue_it, from_checkpoint, key_in, run_again, run_longer, see_log
+from smoltui.core.runs.next_words import (
+    continue_it,
+    from_checkpoint,
+    in_the_room,
+    key_in,
+    resume_from,
+    run_again,
+    run_longer,
+    see_log,
+    start_again,
+)
 from smoltui.core.runs.run import Run, Stage
 from smoltui.core.runs.verdict import verdict_of
 from smoltui.scripts.curve_remarks import Level, Remark
@@ -55,3 +65,23 @@ def test_the_key_of_a_next_step() -> None:
     )
     assert from_checkpoint(run_again("6a77")) == continue_it("6a77") and from_checkpoint("Wait.") == "Wait."
     assert key_in("Lower learning_rate; then run it again (R).") is None
+
+
+def test_the_room_does_not_name_its_own_commands() -> None:
+    shown = [
+        in_the_room(words)
+        for words in (
+            run_longer("6a77", 2),
+            resume_from("6a77", 20),
+            f"Free some space. {resume_from('6a77', 20)}",
+            start_again(),
+            "Lower it; then run it again (R).",
+        )
+    ]
+    assert shown == [
+        "Run it again with a longer timeout (R)",
+        "Resume from step 20 (x)",
+        "Free some space. Resume from step 20 (x)",
+        "Start it again (t).",
+        "Lower it; then run it again (R).",
+    ]
