@@ -12,8 +12,11 @@ import pytest
 from smoltui.app import SmoltuiApp
 from smoltui.backends.jobs import submit as hub_submit
 from smoltui.backends.jobs.engine import HubEngine
+from smoltui.backends.jobs.place import JOBS
 from smoltui.backends.project.project import Project
 from smoltui.backends.runs import hub_facts
+from smoltui.backends.runs.hub_facts import ask_hub
+from smoltui.backends.runs.plan import make_plan
 from smoltui.backends.services import Services
 from smoltui.cli.main import run
 from tests.conftest import seen
@@ -128,6 +131,23 @@ async def test_the_dialog_stops_as_well(server: LocalHub, tmp_path: Path, wait_u
         await wait_until(lambda: "The Hub has no such model" not in seen(app, "#start-text"))
         await wait_until(lambda: "enter Start Job" in seen(app, "#start-text"))
     assert not [one for one in server.requests if one["method"] == "POST"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"dataset_train_split": "trian"}, "dataset_train_split"),
+        ({"dataset_config": "big"}, "dataset_config"),
+        ({"dataset_name": None, "datasets": [{"path": "labs/pairs", "split": "trian"}]}, "datasets"),
+        ({"dataset_name": None, "datasets": [{"path": "labs/nothing", "split": "train"}]}, "datasets"),
+    ],
+)
+async def test_enter_edits_the_key_that_the_recipe_has(
+    server: LocalHub, tmp_path: Path, changes: dict[str, object], key: str
+) -> None:
+    """A recipe with a list of sets has no dataset_name, and TRL would ignore one."""
+    answers = await ask_hub(await make_plan(project(tmp_path, **changes), JOBS))
+    assert answers.pairs is not None and answers.pairs.problem and answers.pairs.key == key
 
 
 async def test_what_is_typed_is_in_view_below_a_long_check(server: LocalHub, tmp_path: Path, wait_until: Wait) -> None:

@@ -167,11 +167,7 @@ def _read_pairs(plan: Plan, wanted: PairsSpec, held_out: str) -> PairsAnswer:
     except UnknownShapeError as error:
         return PairsAnswer(name, problem=error.message, fix=error.hint, key="")
     except (InputError, NotFoundOnHubError, PermissionDeniedError) as error:
-        split = "split" in error.message
-        key = (
-            "dataset_train_split" if split else "dataset_config" if "configuration" in error.message else "dataset_name"
-        )
-        return PairsAnswer(name, problem=error.message, fix=error.hint, key=key)
+        return PairsAnswer(name, problem=error.message, fix=error.hint, key=_key_of(error.message, plan.values))
     except SmoltuiError as error:
         return PairsAnswer(name, unknown=error.message)
     judged = _judged(head.rows, whole=head.whole, split=head.split)
@@ -180,6 +176,15 @@ def _read_pairs(plan: Plan, wanted: PairsSpec, held_out: str) -> PairsAnswer:
     more = f"; the first of {wanted.others + 1} sets, the others were not read" if wanted.others else ""
     told = f"The first {judged.judged} rows of {safe_line(name, 120)}, {safe_line(head.split, 40)}, read as pairs{more}"
     return PairsAnswer(name, told, warning=judged.warning)
+
+
+def _key_of(problem: str, values: Mapping[str, Any]) -> str:
+    """The key of the recipe in which a set that cannot be opened is named."""
+    if values.get("datasets"):
+        return "datasets"
+    if "split" in problem:
+        return "dataset_train_split"
+    return "dataset_config" if "configuration" in problem else "dataset_name"
 
 
 def _judged(rows: Sequence[object], *, whole: bool, split: str) -> Counted:

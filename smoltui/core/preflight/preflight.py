@@ -183,12 +183,17 @@ def _resuming(facts: Facts) -> list[Check]:
 TOOLS_FIX = "Choose a model whose chat template uses tools."
 
 
+def _naming(values: Mapping[str, Any]) -> str:
+    """The key of a recipe that names its pairs."""
+    return "datasets" if values.get("datasets") else "dataset_name"
+
+
 def _pairs(facts: Facts) -> list[Check]:
     if problem := facts.pairs_problem:
         return [Check("pairs", Level.STOP, problem.sentence, problem.fix, Fix(act=Act.PAIRS))]
     checks = [Check("pairs", Level.PASS, facts.pairs)] if facts.pairs else []
     if (doubt := facts.pairs_doubt) is not None and facts.hub.pairs is None:  # the Hub was not asked
-        checks.append(Check("pairs", Level.WARN, doubt.sentence, doubt.fix, edits("dataset_name")))
+        checks.append(Check("pairs", Level.WARN, doubt.sentence, doubt.fix, edits(_naming(facts.values))))
     if facts.pairs_warning:
         listed = Fix(act=Act.PAIRS)
         checks.append(Check("unusable rows", Level.WARN, facts.pairs_warning, "List them: smoltui pairs", listed))
