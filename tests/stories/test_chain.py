@@ -115,7 +115,7 @@ async def test_a_pause_is_no_end(tmp_path: Path, wait_until: Wait, done: list[tu
         await wait_until(lambda: "20/40 steps" in seen(app, "#run-head"))
         await pilot.press("x", "y")
         await wait_until(lambda: "Paused at step" in seen(app, "#run-head"))
-        await wait_until(lambda: "Resume from step 20 (x)" in seen(app, "#run-head"))
+        await wait_until(lambda: "The checkpoint of step 20 survives" in seen(app, "#run-head"))
         assert "→ ask waits" in seen(app, "RunList")
         paused = await engine.get(run.id)
         await pilot.press("x")

@@ -173,7 +173,7 @@ def with_resuming(run: Run, log: RunLog) -> Run:
         return replace(run, hint=run.hint if run.stage == Stage.ERROR else None)
     go_on = resume_from(run.id, kept.step)
     hint = f"{run.hint} {go_on}" if run.stage == Stage.ERROR and run.hint else go_on
-    return replace(run, resumable=True, hint=hint)
+    return replace(run, resumable=True, kept_step=kept.step, hint=hint)
 
 
 def newest_of(log: RunLog) -> Checkpoint | None:

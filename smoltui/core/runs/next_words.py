@@ -6,7 +6,9 @@ import re
 
 _AGAIN, _CONTINUE, _LOG = "Run it again: R", "Continue it: x", "See the log: v"
 _FROM_START, _FROM_CHECKPOINT = "Run it again", "Continue it"
-_KEY = re.compile(r"(?:Run it again|Continue it|See the log)(?: with a longer timeout)?: (\w) in the Runs room")
+_KEY = re.compile(
+    r"(?:Run it again|Continue it|See the log|Resume from step \d+)(?: with a longer timeout)?: (\w) in the Runs room"
+)
 _KEY_OR_COMMAND = re.compile(r": (\w) in the Runs room, or smoltui [a-z]+(?: --\w+ \w+| (?!--)[^\s.]+)*")
 
 

@@ -79,9 +79,9 @@ def survived(run: Run) -> str:
     if not run.flavor:
         if run.stage == Stage.COMPLETED:
             return f"The model is saved: {run.model_path}" if run.model_path else ""
-        return "A checkpoint survives" if run.resumable else ""
+        return _checkpoint(run) if run.resumable else ""
     if run.resumable:
-        return f"The checkpoint of step {run.kept_step} survives" if run.kept_step else "A checkpoint survives"
+        return _checkpoint(run)
     spec = run.raw.get("spec")
     recipe = spec.get("recipe") if isinstance(spec, Mapping) else None
     if _has_volume(run):
@@ -96,6 +96,10 @@ def survived(run: Run) -> str:
     if run.stage == Stage.COMPLETED and _PUSHES.search(recipe):
         return ""  # it was pushed, and the end of the log says where
     return "Nothing survives: the disk of a Job is deleted at its end"
+
+
+def _checkpoint(run: Run) -> str:
+    return f"The checkpoint of step {run.kept_step} survives" if run.kept_step else "A checkpoint survives"
 
 
 def _has_volume(run: Run) -> bool:

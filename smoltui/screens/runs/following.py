@@ -272,7 +272,7 @@ class Following(Charting, ReadingLine):
     def _progress(self, run: Run, width: int, *, waits: bool) -> Text:
         """A bar with its length and percent, so that it can be read without colors. `waits`: it has no pace now."""
         if not run.max_steps:
-            return Text("number of steps unknown yet", "dim")
+            return Text("not started yet" if waits else "number of steps unknown yet", "dim")
         share = run.step / run.max_steps
         words = f" {said_share(share)}  {run.step}/{run.max_steps} steps"
         rate = None if waits else self._pace.steps_per_second()

@@ -60,6 +60,7 @@ def test_one_line_and_a_next_step() -> None:
 def test_the_key_of_a_next_step() -> None:
     """The Runs room names the key itself, and then leaves out a next step that says no more."""
     assert [key_in(words("6a77")) for words in (run_again, continue_it, see_log)] == ["R", "x", "v"]
+    assert key_in(resume_from("6a77", 20)) == "x"
     assert from_checkpoint(run_longer("6a77", 2)) == (
         "Continue it with a longer timeout: x in the Runs room, or smoltui resume 6a77 --timeout 2h"
     )
