@@ -17,7 +17,7 @@ from typing import Any
 from smoltui.backends.system.data_folder import home, private_folder, read_json, write_json
 from smoltui.core.runs import events
 from smoltui.core.runs.command import CommandSpec
-from smoltui.core.runs.run import Run, RunSpec, Stage
+from smoltui.core.runs.run import Run, RunSpec, can_resume
 from smoltui.errors import InputError
 
 KEPT = (
@@ -156,8 +156,7 @@ def applied(run: Run, record: Mapping[str, object] | None) -> Run:
             run = run.after(event)
     # The script's own reason for a failure says more than the server's exit code, but only for a failed run.
     run = replace(run, stage=stage, message=run.message if run.hint and run.is_final else message)
-    stopped = run.is_final and run.stage != Stage.COMPLETED
-    return replace(run, resumable=stopped and run.kept_step is not None and bool(spec.get("keep")))
+    return replace(run, resumable=can_resume(run))
 
 
 def _events(record: Mapping[str, object]) -> Mapping[str, Any]:

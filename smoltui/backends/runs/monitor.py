@@ -20,7 +20,7 @@ from smoltui.backends.runs.callbacks import Say, Spawn, Spawned
 from smoltui.backends.runs.followed import Followed
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.runs.metrics import History, load_all
-from smoltui.core.runs.run import Run, Stage, richer
+from smoltui.core.runs.run import Run, Stage, can_resume, richer
 from smoltui.core.runs.watch_settings import WatchSettings
 from smoltui.errors import RateLimitedError, SmoltuiError
 
@@ -373,6 +373,7 @@ class RunMonitor:
                     started_at=known.started_at if learnt.started_at is None else learnt.started_at,
                     finished_at=learnt.finished_at,
                 )
+                new = replace(new, resumable=new.resumable or can_resume(new))  # as the next list will say
                 self._note_end(new, known)
             elif (
                 (known.stage, learnt.stage) == (Stage.SCHEDULING, Stage.RUNNING)

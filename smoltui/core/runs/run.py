@@ -223,6 +223,13 @@ def expected_seconds(spec: object) -> list[float] | None:
     return [low, high] if isinstance(low, int | float) and isinstance(high, int | float) and high > 0 else None
 
 
+def can_resume(run: Run) -> bool:
+    """Whether a Job that ended before its last step left a checkpoint where a new Job can continue from it."""
+    spec = run.raw.get("spec")
+    kept = isinstance(spec, Mapping) and bool(spec.get("keep"))
+    return run.is_final and run.stage != Stage.COMPLETED and run.kept_step is not None and kept
+
+
 @singledispatch
 def _after(event: events.Event, run: Run) -> Run:
     """`run` after an event; one that says nothing about the run leaves it as it is."""
