@@ -18,7 +18,7 @@ from smoltui.backends.services import default_services
 from smoltui.backends.system.threads import in_thread
 from smoltui.cli.confirming import confirm_cost, confirm_second
 from smoltui.cli.follow_ups import follow_up
-from smoltui.cli.output import note, print_json, print_warning
+from smoltui.cli.output import note, print_json, print_warning, say
 from smoltui.cli.runs import exit_code, print_event, run_async
 from smoltui.cli.verdicts import settled as settled_run
 from smoltui.cli.verdicts import verdict_on
@@ -245,7 +245,7 @@ async def _follow_started(monitor: RunMonitor, engine: Engine, run: Run, *, deta
     Raises:
         RunFailedError: it failed, or a step after it did.
     """
-    _print_started(run, as_json)
+    _print_started(run, as_json, is_result=detach)
     if detach:
         _print_ended(run, as_json)
         if run.id in monitor.follow_ups:
@@ -275,12 +275,13 @@ def _who_follows_up(engine: Engine, run: Run) -> str:
     return f"Follow-up steps are done while the app is open on this project, or by: smoltui wait {run.id}"
 
 
-def _print_started(run: Run, as_json: bool) -> None:
+def _print_started(run: Run, as_json: bool, *, is_result: bool) -> None:
+    """`is_result`: nothing else will be said about the run, so its id goes to stdout."""
     if as_json:
         stage = events.StageChanged(stage=run.stage, message=run.message)
         print_json({**stage.as_json(), "run": run.id, "engine": run.engine})
     else:
-        note(safe_line(f"{run.name}: {run.id} ({run.engine})"))
+        say(safe_line(f"{run.name}: {run.id} ({run.engine})"), err=not is_result)
 
 
 def _print_ended(run: Run, as_json: bool) -> None:

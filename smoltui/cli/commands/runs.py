@@ -39,7 +39,7 @@ from smoltui.cli.failures import require_address_space
     type=click.IntRange(1),
     help="Training processes, one per GPU, instead of the setting in smoltui.toml.",
 )
-@click.option("--detach", is_flag=True, help="Start the run and return.")
+@click.option("--detach", is_flag=True, help="Start the run, print its id, and return.")
 @click.option("--dry-run", is_flag=True, help="Check everything and print what would be started; start nothing.")
 @click.option(
     "--then",
