@@ -277,14 +277,16 @@ def hardware(project: Project | None, on: str | None, *, as_json: bool) -> None:
     if as_json:
         print_json([flavor_as_json(flavor, fit) for flavor, fit in rows])
         return
-    head = f"{'FLAVOR':<18}{'CPU':<10}{'MEMORY':>9}  {'ACCELERATOR':<16}{'EACH':>8}  PRICE"
-    say(f"{head:<94}  FITS" if project is not None else head)
+    pays, width = engine.place.pays, 94 if engine.place.pays else 63
+    name = engine.place.asks.get("flavor", "flavor").upper()
+    head = f"{name:<18}{'CPU':<10}{'MEMORY':>9}  {'ACCELERATOR':<16}{'EACH':>8}{'  PRICE' if pays else ''}"
+    say(f"{head:<{width}}  FITS" if project is not None else head)
     for flavor, fit in rows:
         each = gb(device_bytes(flavor) if flavor.count else None)
         line = (
             f"{cell(flavor.name, 18)}{cell(flavor.cpu, 10)}{gb(flavor.ram_bytes):>9}  "
-            f"{cell(accelerators(flavor), 16)}{each:>8}  {prices(flavor)}"
+            f"{cell(accelerators(flavor), 16)}{each:>8}{f'  {prices(flavor)}' if pays else ''}"
         )
-        say(line if fit is None else f"{line:<94}  {_fit_in_words(fit)}")
-    if listed and engine.place.pays:
+        say(line if fit is None else f"{line:<{width}}  {_fit_in_words(fit)}")
+    if listed and pays:
         note(f"Listed by the Hub on {time.strftime('%Y-%m-%d %H:%M', time.localtime(listed[0].listed_at))}")

@@ -114,7 +114,10 @@ class PairCounts:
         key, last = (folder, wanted, place, True), self._last
         if last is not None and last[0] == key and last[1].rows == meta.rows:
             return last[1]
-        counted = _of_store(place, meta)
+        try:
+            counted = _of_store(place, meta)
+        except (FileNotFoundError, PairsError):  # the cache was deleted meanwhile
+            return None
         self._last, self._measured = (key, counted), None
         return counted
 

@@ -35,7 +35,7 @@ from smoltui.core.preflight.preflight import Problem
 from smoltui.core.runs.place import Place
 from smoltui.core.runs.run import RunSpec
 from smoltui.core.settings.settings import Settings
-from smoltui.errors import InputError
+from smoltui.errors import InputError, PairsError
 from smoltui.safe_text import safe_line
 from smoltui.scripts.curve_remarks import percent
 
@@ -227,7 +227,10 @@ def _on_hub(plan: Plan, wanted: PairsSpec, curation: Curation, counts: PairCount
     last = None if wanted.others else counts.last_read(wanted, plan.project.folder, plan.settings)
     if found is None or last is None or last.broken or last.problem:
         return known  # nothing is known; or the Hub, which is asked before a start, may have a better version by now
-    rows = trained_on(found[0], curation, set_name(wanted, plan.project.folder))
+    try:
+        rows = trained_on(found[0], curation, set_name(wanted, plan.project.folder))
+    except PairsError:  # the cache was deleted meanwhile
+        return known
     told = (
         f"{rows:,} pairs of {name}, {split}, as last read here{f'; curated when the run starts: {how}' if how else ''}"
     )

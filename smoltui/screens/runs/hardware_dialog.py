@@ -104,28 +104,31 @@ def hardware_text(rows: list[FlavorFit], problem: str, place: Place, limit: int 
         text.append(f"{safe_line(redact(problem), 300)}\n", "red" if not rows else "yellow")
     if not rows:
         return text
-    most_of = "at most" if place.pays else ""
-    head = f"{'flavor':<16}{'each':>6}{'×':>3}{'USD/h':>7}  {'recipe':<8}{'time':<15}{'USD':<11}{most_of:>7}"
+    name, pays = place.asks.get("flavor", "flavor"), place.pays
+    head = f"{name:<16}{'each':>6}{'×':>3}{'USD/h' if pays else '':>7}  {'recipe':<8}{'time':<15}"
+    head += f"{'USD':<11}{'at most':>7}" if pays else ""
     text.append(f"{head.rstrip()}\n", "bold dim")
     for row in rows:
         flavor, hour = row.flavor, row.flavor.usd_per_hour
         each = gb(device_bytes(flavor) if flavor.count else None)
         text.append(f"{safe_line(flavor.name, 15):<16}{each:>6}{flavor.count or '–':>3}")
-        text.append(f"{'?' if hour is None else f'{hour:.2f}':>7}  ")
+        text.append(f"{'' if not pays else '?' if hour is None else f'{hour:.2f}':>7}  ")
         text.append(f"{SHORT[row.verdict]:<8}", STYLES.get(row.verdict, ""))
         if row.verdict in ("no", "slow"):
             text.append("\n")
             continue
         text.append(f"{as_span(row.took.low, row.took.high) if row.took else '–':<15}")
-        text.append(f"{'–' if row.cost is None else usd_span(*row.cost).removesuffix(' USD'):<11}")
-        most = worst_cost(flavor, limit) if limit and place.pays else None
-        text.append(f"{'' if most is None else f'{most:.2f}':>7}\n")
+        if pays:
+            text.append(f"{'–' if row.cost is None else usd_span(*row.cost).removesuffix(' USD'):<11}")
+            most = worst_cost(flavor, limit) if limit else None
+            text.append(f"{'' if most is None else f'{most:.2f}':>7}")
+        text.append("\n")
     if needed := next((row.needed for row in rows if row.flavor.count and row.needed is not None), None):
         text.append(f"\nThe recipe needs about {gb(needed)} on each accelerator.\n", "dim")
     if rows:
         at = time.strftime("%Y-%m-%d %H:%M", time.localtime(rows[0].flavor.listed_at))
-        source = "Prices from the Hub" if place.pays else "Partitions"
-        text.append(f"{source}, {at}. Memory, time and cost of this recipe are estimated.\n", "dim")
-        if place.pays and limit:
+        source, what = ("Prices from the Hub", "time and cost") if pays else ("Partitions", "and time")
+        text.append(f"{source}, {at}. Memory{',' if pays else ''} {what} of this recipe are estimated.\n", "dim")
+        if pays and limit:
             text.append(f"A Job is killed at its limit, now {as_time(limit)}: it costs at most that.\n", "dim")
     return text
