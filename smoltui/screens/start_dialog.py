@@ -146,9 +146,11 @@ class StartDialog(StartOptions):
                 self._project, place, self.options, settings=settings, counts=self._services.counts, free_output=True
             )
             facts, _ = await asyncio.gather(gather(plan, self._services.named(place.name)), self._list_runs(place))
+            flavors = await in_thread(lambda: flavors_for(self._project, facts)) if facts.flavors else None
+            # Nothing waits from here on: a draw in between would show what enter does not do yet.
             self.facts, self._checks, self.plan = facts, preflight(facts), plan
-            if facts.flavors:
-                self.offer(await in_thread(lambda: flavors_for(self._project, facts)))
+            if flavors is not None:
+                self.offer(flavors)
         except SmoltuiError as error:
             self._first = self._first or self._places[0]
             self._problem, self._checks = error, []

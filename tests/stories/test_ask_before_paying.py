@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +21,7 @@ from smoltui.backends.runs.hub_facts import ask_hub
 from smoltui.backends.runs.plan import make_plan
 from smoltui.backends.services import Services
 from smoltui.cli.main import run
+from smoltui.screens import start_dialog
 from tests.conftest import seen
 from tests.hub.repos import Repo
 from tests.hub.server import Dataset, LocalHub, use_hub
@@ -131,6 +134,33 @@ async def test_the_dialog_stops_as_well(server: LocalHub, tmp_path: Path, wait_u
         await wait_until(lambda: "The Hub has no such model" not in seen(app, "#start-text"))
         await wait_until(lambda: "enter Start Job" in seen(app, "#start-text"))
     assert not [one for one in server.requests if one["method"] == "POST"]
+
+
+async def test_enter_does_nothing_before_all_is_known(
+    server: LocalHub, tmp_path: Path, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The checks are made, and the flavors are still compared when the terminal changes its size: what enter would do
+    is not shown yet, and it fixes no warning that I did not choose."""
+    asked, may = threading.Event(), threading.Event()
+    real = start_dialog.flavors_for
+
+    def slow(*given: Any) -> Any:
+        asked.set()
+        may.wait(30)
+        return real(*given)
+
+    monkeypatch.setattr(start_dialog, "flavors_for", slow)
+    opened = project(tmp_path, push_to_hub=False)
+    before = opened.recipe_path.read_bytes()
+    app = SmoltuiApp(opened, Services({"hub": HubEngine()}), opening="runs")
+    async with app.run_test(size=(100, 40)) as pilot:
+        await pilot.press("t")
+        await wait_until(asked.is_set)
+        await pilot.resize_terminal(90, 40)
+        await pilot.press("enter")
+        assert "enter" not in seen(app, "#start-foot") and opened.recipe_path.read_bytes() == before
+        may.set()
+        await wait_until(lambda: "enter Start Job" in seen(app, "#start-text"))
 
 
 @pytest.mark.parametrize(
