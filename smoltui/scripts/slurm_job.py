@@ -399,6 +399,9 @@ class Batch:
         refused, text = called("scontrol", "requeue", self.status["job"])
         if refused:
             self.status["requeues"] -= 1
+            if refused < 0 or self.told.is_set():
+                # Slurm ends this script and what it started, as in `ended`, but later than a busy node let it wait for.
+                return self.end(code, "stopped")
             last = text.splitlines()[-1] if text else f"exit code {refused}"
             return self.end(code, "paused", error=f"Slurm refused to requeue it ({last})")
         self.told.wait(END_SECONDS)

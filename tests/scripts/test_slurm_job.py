@@ -113,6 +113,28 @@ def test_a_signal_is_for_this_part_alone(tmp_path: Path, monkeypatch: pytest.Mon
     assert batch.forwarding.wait(10) < 0
 
 
+@pytest.mark.parametrize(
+    ("scontrol", "why"),
+    [("echo disabled; exit 1", "paused"), ("kill -TERM $$", "stopped"), ("exit 0", "requeued")],
+)
+def test_what_becomes_of_a_part_that_is_to_be_requeued(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scontrol: str, why: str
+) -> None:
+    """A scontrol that was killed says nothing of Slurm's answer: a more important job took the node, and Slurm requeues
+    this one itself."""
+    (tmp_path / "scontrol").write_text(f"#!/bin/sh\n{scontrol}\n")
+    (tmp_path / "scontrol").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(slurm_job, "END_SECONDS", 0)
+    (tmp_path / "job.json").write_text('{"part": 1}')
+    batch = slurm_job.Batch(tmp_path)
+    batch.status["job"] = "12"
+    assert batch.requeue(0) == 0
+    found = slurm_job.read_json(tmp_path / "status.json")
+    assert found["why"] == why and found["requeues"] == (why == "requeued")
+    assert found.get("error", "") == ("Slurm refused to requeue it (disabled)" if why == "paused" else "")
+
+
 def test_it_needs_the_standard_library_alone() -> None:
     """It runs with the system's Python, so it imports nothing else, and no syntax newer than 3.8 is in it."""
     import ast
