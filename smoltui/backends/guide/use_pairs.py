@@ -13,12 +13,10 @@ from smoltui.backends.project.recipe_file import load_recipe
 from smoltui.backends.project.settings_file import set_pair_reading
 from smoltui.core.guide.first_recipe import pair_lines
 from smoltui.core.pairs.curation import DEFAULT_SEED, Decision
+from smoltui.core.recipe.pair_keys import PAIR_KEYS
 from smoltui.core.settings.file_name import FILE_NAME
 from smoltui.core.undo.history import Step
 from smoltui.errors import PairsError
-
-KEYS = ("datasets", "dataset_name", "dataset_config", "dataset_train_split", "dataset_test_split", "test_split_size")
-"""Keys of a recipe that say what is trained on and measured on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +47,7 @@ def use_pairs(project: Project, spec: PairsSpec, base: Path) -> Used:
         raise PairsError(seen.problem, "Say first which column is which.")
     facts = seen.facts(project.folder)
     wanted = {line.key: line.value for line in pair_lines(facts)}
-    for key in KEYS:
+    for key in PAIR_KEYS:
         if key in recipe.values and key not in wanted:
             recipe.remove(key)
     for key, value in wanted.items():

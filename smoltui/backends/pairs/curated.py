@@ -41,6 +41,7 @@ from smoltui.backends.system.data_folder import home, private_folder, read_json,
 from smoltui.backends.system.paths import exists, expanded
 from smoltui.core.pairs.curation import DEFAULT_SEED, Curation, HoldOut
 from smoltui.core.pairs.preference import Pair, pair_from_reading
+from smoltui.core.recipe.pair_keys import PAIR_KEYS
 from smoltui.core.runs.run import RunSpec
 from smoltui.core.settings.settings import Settings
 from smoltui.errors import InputError, PairsError, RecipeError
@@ -48,8 +49,6 @@ from smoltui.scripts.pair_format import content_hash, examine, hash_of, is_trl_f
 from smoltui.scripts.pair_how import AS_IT_IS, How
 from smoltui.scripts.pair_turns import NotAPairError
 
-NAMING = ("dataset_name", "dataset_config", "dataset_train_split", "dataset_test_split", "datasets", "test_split_size")
-"""Keys of a recipe that name its pairs."""
 LEFTOVER_SECONDS = 86400.0
 """An incomplete set of this age belongs to a process that was killed."""
 
@@ -395,7 +394,7 @@ def with_curated(spec: RunSpec, recipe: RecipeFile, found: Curated) -> RunSpec:
     Raises:
         RecipeError: single values of the recipe cannot be edited.
     """
-    named = json.dumps({key: recipe.values[key] for key in NAMING if key in recipe.values}, default=str)
+    named = json.dumps({key: recipe.values[key] for key in PAIR_KEYS if key in recipe.values}, default=str)
     for key in ("datasets", "test_split_size", "dataset_config"):
         recipe.remove(key)
     recipe.set("dataset_name", str(found.exported.folder))
@@ -413,7 +412,7 @@ def own_pairs(spec: RunSpec, values: Mapping[str, Any]) -> Mapping[str, Any]:
         return values
     if not isinstance(named, dict):
         return values
-    return {**{key: value for key, value in values.items() if key not in NAMING}, **named}
+    return {**{key: value for key, value in values.items() if key not in PAIR_KEYS}, **named}
 
 
 def folder() -> Path:

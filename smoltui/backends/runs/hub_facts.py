@@ -35,6 +35,7 @@ from smoltui.core.preflight.hub_checks import (
 )
 from smoltui.core.preflight.preflight import Check
 from smoltui.core.recipe import get, is_placeholder
+from smoltui.core.recipe.pair_keys import naming_key
 from smoltui.errors import InputError, NotFoundOnHubError, PermissionDeniedError, SmoltuiError
 from smoltui.safe_text import safe_line
 
@@ -180,11 +181,10 @@ def _read_pairs(plan: Plan, wanted: PairsSpec, held_out: str) -> PairsAnswer:
 
 def _key_of(problem: str, values: Mapping[str, Any]) -> str:
     """The key of the recipe in which a set that cannot be opened is named."""
-    if values.get("datasets"):
-        return "datasets"
-    if "split" in problem:
-        return "dataset_train_split"
-    return "dataset_config" if "configuration" in problem else "dataset_name"
+    named = naming_key(values)
+    if named == "datasets":
+        return named  # it holds split and configuration, too
+    return "dataset_train_split" if "split" in problem else "dataset_config" if "configuration" in problem else named
 
 
 def _judged(rows: Sequence[object], *, whole: bool, split: str) -> Counted:

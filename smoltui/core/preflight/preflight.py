@@ -33,6 +33,7 @@ from smoltui.core.recipe.changes import ABSENT
 from smoltui.core.recipe.effective import resumes
 from smoltui.core.recipe.fix import deletes, edits, writes
 from smoltui.core.recipe.packages import Package
+from smoltui.core.recipe.pair_keys import naming_key
 from smoltui.core.runs.cost import Flavor, usd, worst_cost
 from smoltui.core.runs.pace import as_span, as_time
 from smoltui.core.runs.place import Place
@@ -183,17 +184,12 @@ def _resuming(facts: Facts) -> list[Check]:
 TOOLS_FIX = "Choose a model whose chat template uses tools."
 
 
-def _naming(values: Mapping[str, Any]) -> str:
-    """The key of a recipe that names its pairs."""
-    return "datasets" if values.get("datasets") else "dataset_name"
-
-
 def _pairs(facts: Facts) -> list[Check]:
     if problem := facts.pairs_problem:
         return [Check("pairs", Level.STOP, problem.sentence, problem.fix, Fix(act=Act.PAIRS))]
     checks = [Check("pairs", Level.PASS, facts.pairs)] if facts.pairs else []
     if (doubt := facts.pairs_doubt) is not None and facts.hub.pairs is None:  # the Hub was not asked
-        checks.append(Check("pairs", Level.WARN, doubt.sentence, doubt.fix, edits(_naming(facts.values))))
+        checks.append(Check("pairs", Level.WARN, doubt.sentence, doubt.fix, edits(naming_key(facts.values))))
     if facts.pairs_warning:
         listed = Fix(act=Act.PAIRS)
         checks.append(Check("unusable rows", Level.WARN, facts.pairs_warning, "List them: smoltui pairs", listed))
