@@ -10,7 +10,7 @@ from smoltui.cli.output import note, print_json, print_warning, say
 from smoltui.core.evaluation.benchmark_result import BenchmarkResult
 from smoltui.core.evaluation.benchmark_table import EXPLAINED, Table, tables
 from smoltui.core.evaluation.benchmark_tasks import Harness, Task, task_table
-from smoltui.core.preflight.preflight import Check
+from smoltui.core.preflight.check import Check
 from smoltui.core.recipe import Level
 from smoltui.core.runs import events
 from smoltui.core.runs.cost import usd

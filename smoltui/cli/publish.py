@@ -15,7 +15,7 @@ from smoltui.backends.system.small_file import replace_small
 from smoltui.backends.system.threads import in_thread
 from smoltui.cli.confirming import confirm_publishing
 from smoltui.cli.output import cell, note, print_json, print_warning, say
-from smoltui.core.preflight.preflight import Check
+from smoltui.core.preflight.check import Check
 from smoltui.core.publish.leaderboard import place_in_words, rows_of
 from smoltui.core.publish.record import WEIGHTS_IN_WORDS, Weights
 from smoltui.core.recipe import Level

@@ -11,7 +11,8 @@ from smoltui.backends.system.paths import shown_path
 from smoltui.core.actions.own_keys import follow, own_key
 from smoltui.core.machine.device import gib
 from smoltui.core.machine.duration import Duration
-from smoltui.core.preflight.preflight import Check, Facts
+from smoltui.core.preflight.check import Check
+from smoltui.core.preflight.preflight import Facts
 from smoltui.core.recipe import Act, Fix, Level
 from smoltui.core.runs.cost import Flavor, rate, usd, usd_span, worst_cost
 from smoltui.core.runs.pace import as_span, as_time

@@ -21,7 +21,7 @@ from smoltui.backends.services import Services
 from smoltui.cli import runs as runs_module
 from smoltui.cli import train as train_module
 from smoltui.cli.main import run
-from smoltui.core.preflight.preflight import Check
+from smoltui.core.preflight.check import Check
 from smoltui.core.recipe import Level
 from smoltui.core.runs.chain import Chain, Step
 from smoltui.core.runs.run import Run

@@ -27,7 +27,7 @@ from smoltui.cli import runs as runs_module
 from smoltui.cli import train as train_module
 from smoltui.cli.main import run
 from smoltui.core.machine.account import Account
-from smoltui.core.preflight.preflight import Check
+from smoltui.core.preflight.check import Check
 from smoltui.core.recipe import Level
 from smoltui.core.runs import events
 from smoltui.core.runs.run import Run, Stage

@@ -23,7 +23,7 @@ from smoltui.core.evaluation.benchmark_job_checks import JobFacts
 from smoltui.core.evaluation.benchmark_local_checks import LocalFacts, check_lm_eval
 from smoltui.core.evaluation.benchmark_parsing import YES
 from smoltui.core.evaluation.benchmark_tasks import Harness, task_table
-from smoltui.core.preflight.preflight import Check, Problem
+from smoltui.core.preflight.check import Check, Problem
 from smoltui.core.recipe import Level
 from smoltui.core.runs.cost import Flavor, worst_cost
 from smoltui.core.runs.run import timeout_seconds

@@ -21,7 +21,8 @@ from smoltui.core.guide.first_recipe import MODEL_FOLDER, Choices, Line, first_r
 from smoltui.core.guide.models import DEMO_MODEL, SHIPPED, Model, Way, memory_of, suggested, suggested_model, ways
 from smoltui.core.machine.device import DeviceReport
 from smoltui.core.machine.model_shape import KNOWN
-from smoltui.core.preflight.preflight import Check, preflight
+from smoltui.core.preflight.check import Check
+from smoltui.core.preflight.preflight import preflight
 from smoltui.core.runs.cost import Flavor
 from smoltui.core.runs.place import Place
 from smoltui.core.settings.settings import JobSettings, Settings

@@ -18,7 +18,7 @@ from pathlib import Path
 from smoltui.backends.local.log_events import (
     BEFORE_OURS,
     EVENT,
-    LAST_LINES,
+    FIGURES,
     RARE,
     before_ours,
     counts,
@@ -113,12 +113,12 @@ class RunLog:
 
     def _take_newest(self, data: bytes, begin: int, floor: int, place: int) -> None:
         """Takes over the newest metrics and progress; steps before `floor` belong to another part of the run."""
-        start, metrics, progress = newest_figures(data, begin)
-        if progress and progress[-1] >= floor and (last := event_at(data, progress[-1])) is not None:
+        whole, metrics, progress = newest_figures(data, begin)
+        if progress >= floor and (last := event_at(data, progress)) is not None:
             self._take(last, place)
         newest: dict[str, float] = {}
         step = self.run.step
-        for at in metrics[-LAST_LINES:]:
+        for at in metrics:
             if isinstance(said := event_at(data, at), events.Metrics):
                 newest |= said.values
                 if at >= floor:
@@ -126,7 +126,6 @@ class RunLog:
         if step > self.run.step:
             self.run = replace(self.run, step=step)
         if metrics:  # older values are still the newest only if no line in between was skipped
-            whole = start == begin and len(metrics) <= LAST_LINES
             self.history.lasts = {**(self.history.lasts if whole else {}), **newest}
 
     def _take(self, event: events.Event, place: int) -> None:
@@ -157,7 +156,7 @@ class RunLog:
             try:
                 size = os.fstat(descriptor).st_size
                 start, before = _start_of_end(descriptor, max(self.begun, size - END_BYTES))
-                reader = LineReader(self.path, start, events.Reader(ours=True))
+                reader = LineReader(self.path, start, events.Reader(ours=True), without=FIGURES)
                 reader.look_for_secrets(before)
             except OSError:
                 return found

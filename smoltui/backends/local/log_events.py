@@ -12,13 +12,13 @@ from smoltui.core.runs import events
 
 LAST_LINES = 8
 """Lines of metrics at the end of a piece that are read for the newest values; a curve needs all of them."""
-END_OF_PIECE = 1 << 15
-"""Bytes at the end of a piece that are searched first for its newest figures."""
 
 EVENT = b'{"event": "'
 """How every event of ours begins, as `json.dumps` writes it."""
-METRICS = re.compile(rb'\{"event": "metrics"')
-_FIGURES = re.compile(rb'\{"event": "(metrics|progress)"')
+METRICS = EVENT + b'metrics"'
+PROGRESS = EVENT + b'progress"'
+FIGURES = re.compile(rb'(?m)^(?:\{"event": "(?:metrics|progress)".*\n)+')
+"""Lines of figures, as many as follow one another: a match for each would take four times as long."""
 # Three times as fast as a negative lookahead, in a log of metrics only: the first letters tell most of them apart.
 RARE = re.compile(rb'\{"event": "(?:[^mpl]|m[^e]|p[^r]|l[^o])')
 _OURS = re.compile(rb'\{"event"\s*:\s*"[a-z_]+"\s*,\s*"v"\s*:\s*\d')
@@ -37,25 +37,17 @@ def event_at(data: bytes, begin: int) -> events.Event | None:
     return events.event_in(rest_of_line(data, begin).split(b"\r", 1)[0].decode("utf-8", "replace"))
 
 
-def newest_figures(data: bytes, begin: int) -> tuple[int, list[int], list[int]]:
-    """Offsets of metrics and of progress events, both from an offset that is returned first, `begin` at the earliest.
+def newest_figures(data: bytes, begin: int) -> tuple[bool, list[int], int]:
+    """The newest figures from an offset on, searched from the end, because most of a log is figures.
 
-    Most of a log is figures: if the end of the piece has enough of them, the others are not even counted.
+    Returns whether these are all metrics; the offsets of the last `LAST_LINES` metrics, in order; and the offset of the
+    last progress, -1 without one.
     """
-    end = max(begin, len(data) - END_OF_PIECE)
-    metrics, progress = _figures(data, end)
-    if len(metrics) <= LAST_LINES and end > begin:
-        return begin, *_figures(data, begin)
-    return end, metrics, progress
-
-
-def _figures(data: bytes, begin: int) -> tuple[list[int], list[int]]:
-    """Offsets of metrics events, and of progress events."""
     metrics: list[int] = []
-    progress: list[int] = []
-    for match in _FIGURES.finditer(data, begin):
-        (metrics if match[1] == b"metrics" else progress).append(match.start())
-    return metrics, progress
+    at = len(data)
+    while len(metrics) <= LAST_LINES and (at := data.rfind(METRICS, begin, at)) >= 0:
+        metrics.append(at)
+    return len(metrics) <= LAST_LINES, metrics[:LAST_LINES][::-1], data.rfind(PROGRESS, begin)
 
 
 def before_ours(

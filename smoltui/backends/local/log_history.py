@@ -73,8 +73,9 @@ class LogHistory(History):
                             done = place
                         if not self._reader.ours:
                             continue
-                    for match in METRICS.finditer(data, done):
-                        self._take(event_at(data, match.start()))
+                    while (done := data.find(METRICS, done)) >= 0:
+                        self._take(event_at(data, done))
+                        done += len(METRICS)
 
     def _take(self, event: events.Event | None) -> None:
         if isinstance(event, events.Metrics):

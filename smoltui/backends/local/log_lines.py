@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
@@ -24,14 +25,22 @@ class LineReader:
     """The events of each line of a log, from an offset, a piece at a time.
 
     `key`: the run's key (`from_supervisor`). A stage in any other line was printed by the script, and is log text.
+    `without`: lines that match it, with their newlines, are left out of what `read` returns.
     """
 
     def __init__(
-        self, path: Path, offset: int = 0, reader: events.Reader | None = None, *, key: str | None = None
+        self,
+        path: Path,
+        offset: int = 0,
+        reader: events.Reader | None = None,
+        *,
+        key: str | None = None,
+        without: re.Pattern[bytes] | None = None,
     ) -> None:
         self._path, self.offset = path, offset
         self._reader = reader or events.Reader()
         self._key = key
+        self._without = without
         self._rest = b""
         self._broken = BrokenTokens()
 
@@ -50,7 +59,10 @@ class LineReader:
         if not data:
             return None
         self.offset += len(data)
-        *lines, rest = (self._rest + data).split(b"\n")
+        data = self._rest + data
+        if self._without is not None:
+            data = self._without.sub(b"", data)
+        *lines, rest = data.split(b"\n")
         self._rest = cut(rest, OVERLAP)
         return [event for line in lines for event in self.events_of(line)]
 

@@ -60,9 +60,13 @@ class Pieces:
     def read(self, *, to_end: bool = False) -> Iterator[bytes]:
         """The new pieces. With `to_end`, including an unfinished last line. Raises InputError: it cannot be read."""
         try:
+            if os.stat(self.path).st_size == self.offset:  # noqa: PTH116  # nothing new, in most cases
+                return
             descriptor = open_log(self.path)
         except FileNotFoundError:
             return
+        except OSError as error:
+            raise unreadable_log(self.path, error.strerror or str(error)) from error
         try:
             while data := os.pread(descriptor, CHUNK, self.offset):
                 if self._inside:

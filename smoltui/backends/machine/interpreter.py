@@ -17,7 +17,7 @@ from smoltui.backends.machine.recipe_packages import serves
 from smoltui.backends.system.data_folder import home
 from smoltui.backends.system.paths import expanded, shown_path
 from smoltui.core.exporting.script import requirements_of
-from smoltui.core.preflight.preflight import Problem
+from smoltui.core.preflight.check import Problem
 from smoltui.core.recipe import snapshot
 from smoltui.core.recipe.packages import Package, packages_for
 from smoltui.errors import InputError, MissingExtraError, SmoltuiError

@@ -11,7 +11,7 @@ from smoltui.backends.publish.hub_reading import RepoInfo, file_at, page, public
 from smoltui.core.evaluation.benchmark_reading import read_results
 from smoltui.core.evaluation.figures import ALIGNED
 from smoltui.core.foreign import foreign_json
-from smoltui.core.preflight.preflight import Check, may_start
+from smoltui.core.preflight.check import Check, may_start
 from smoltui.core.publish.board_file import NAME, BoardFile, Edit, diff, read_board, with_entry
 from smoltui.core.publish.leaderboard import PullRequest, State
 from smoltui.core.publish.results import course_tasks, newest, result_checks

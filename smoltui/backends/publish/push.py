@@ -17,7 +17,7 @@ from smoltui.backends.system import data_folder
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.foreign.server_values import mapping_in, text_in
 from smoltui.core.foreign.token_stop import leak_in_file
-from smoltui.core.preflight.preflight import Check, may_start
+from smoltui.core.preflight.check import Check, may_start
 from smoltui.core.publish import card, curves
 from smoltui.core.publish.eval_results import Result, results_of
 from smoltui.core.publish.record import WEIGHTS_IN_WORDS, Weights

@@ -19,7 +19,8 @@ from smoltui.safe_text import safe_line
 if TYPE_CHECKING:
     from smoltui.core.machine.account import Account
     from smoltui.core.machine.sample import Sample
-    from smoltui.core.preflight.preflight import Check, Facts
+    from smoltui.core.preflight.check import Check
+    from smoltui.core.preflight.preflight import Facts
     from smoltui.core.runs.choice import Choice
     from smoltui.core.runs.command import CommandSpec
     from smoltui.core.runs.cost import Flavor

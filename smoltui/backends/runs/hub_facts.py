@@ -25,6 +25,7 @@ from smoltui.backends.pairs.counted import Counted
 from smoltui.backends.pairs.curated import reading_of
 from smoltui.backends.runs.plan import UNUSABLE_FIX, Plan
 from smoltui.backends.system.threads import in_thread
+from smoltui.core.preflight.check import Check
 from smoltui.core.preflight.hub_checks import (
     Found,
     HubAnswers,
@@ -33,7 +34,6 @@ from smoltui.core.preflight.hub_checks import (
     TargetAnswer,
     tracker_checks,
 )
-from smoltui.core.preflight.preflight import Check
 from smoltui.core.recipe import get, is_placeholder
 from smoltui.core.recipe.pair_keys import naming_key
 from smoltui.errors import InputError, NotFoundOnHubError, PermissionDeniedError, SmoltuiError

@@ -31,7 +31,7 @@ from smoltui.core.machine.duration import Duration, Hardware
 from smoltui.core.machine.model_shape import ModelShape
 from smoltui.core.pairs.curation import Curation
 from smoltui.core.pairs.sizes import PairSizes
-from smoltui.core.preflight.preflight import Problem
+from smoltui.core.preflight.check import Problem
 from smoltui.core.runs.place import Place
 from smoltui.core.runs.run import RunSpec
 from smoltui.core.settings.settings import Settings

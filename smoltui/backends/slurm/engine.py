@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from smoltui.backends.local import summary
 from smoltui.backends.local.checkpoints import find_checkpoints, nothing_kept
@@ -50,7 +50,7 @@ from smoltui.backends.slurm.upkeep import (
 from smoltui.backends.system import data_folder
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.machine.sample import Sample
-from smoltui.core.preflight.preflight import Check, Facts
+from smoltui.core.preflight.check import Check
 from smoltui.core.runs import events
 from smoltui.core.runs.choice import Choice
 from smoltui.core.runs.cost import Flavor
@@ -59,6 +59,9 @@ from smoltui.core.runs.run import Run, RunSpec, Stage
 from smoltui.errors import InputError, SmoltuiError
 from smoltui.safe_text import safe_line
 from smoltui.scripts import SCRIPTS
+
+if TYPE_CHECKING:
+    from smoltui.core.preflight.preflight import Facts
 
 SCRIPT = SCRIPTS / "dpo.py"
 LOG_SECONDS = 1.0

@@ -11,7 +11,7 @@ from typing import Any
 from smoltui.backends.project.project import RECIPE_NAME, Project
 from smoltui.backends.project.recipe_file import RecipeFile
 from smoltui.backends.system.child import child_env, leashed, running
-from smoltui.core.preflight.preflight import Check
+from smoltui.core.preflight.check import Check
 from smoltui.core.recipe import Level
 from smoltui.core.runs.run import RunSpec
 from smoltui.core.settings.slurm_settings import SlurmSettings

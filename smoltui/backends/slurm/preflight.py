@@ -11,7 +11,7 @@ from smoltui.backends.slurm.submit import settings_of
 from smoltui.backends.system import data_folder
 from smoltui.backends.system.paths import shown_path
 from smoltui.core.machine.fit import Fit
-from smoltui.core.preflight.preflight import Check, Problem
+from smoltui.core.preflight.check import Check, Problem
 from smoltui.core.runs.run import RunSpec
 from smoltui.core.settings.slurm_settings import SlurmSettings
 from smoltui.core.slurm.answers import SINFO_FORMAT, Partition, partitions_of

@@ -71,8 +71,12 @@ def open_private(path: Path, flags: int) -> int:
 
 def write_private(path: Path, data: bytes) -> None:
     """Writes a new file that only its owner can read; replaces a leftover of that name. Raises OSError."""
-    path.unlink(missing_ok=True)
-    descriptor = open_private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    try:
+        descriptor = open_private(path, flags)
+    except FileExistsError:
+        path.unlink(missing_ok=True)
+        descriptor = open_private(path, flags)
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
 

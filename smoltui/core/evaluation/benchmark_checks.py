@@ -20,7 +20,7 @@ from smoltui.core.evaluation.benchmark_command import (
 )
 from smoltui.core.evaluation.benchmark_job_checks import JobFacts, check_job, check_limits
 from smoltui.core.evaluation.benchmark_task_checks import lighteval_tasks
-from smoltui.core.preflight.preflight import Check, Problem
+from smoltui.core.preflight.check import Check, Problem
 from smoltui.core.recipe import Level
 
 PASS, WARN, STOP = Level.PASS, Level.WARN, Level.STOP

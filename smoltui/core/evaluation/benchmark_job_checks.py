@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from smoltui.core.evaluation.benchmark_command import TOKEN_SECRET, LightEvalCommand
 from smoltui.core.evaluation.benchmark_tasks import Harness, task_table
 from smoltui.core.machine.account import Account
-from smoltui.core.preflight.preflight import Check, Problem
+from smoltui.core.preflight.check import Check, Problem
 from smoltui.core.recipe import Level
 from smoltui.core.runs.cost import Flavor, usd, worst_cost
 from smoltui.core.runs.pace import as_time

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from smoltui.core.evaluation.benchmark_checks import rehearsal
 from smoltui.core.evaluation.benchmark_command import LM_EVAL, LmEvalCommand
 from smoltui.core.evaluation.benchmark_task_checks import lm_eval_tasks
-from smoltui.core.preflight.preflight import Check
+from smoltui.core.preflight.check import Check
 from smoltui.core.recipe import Level
 
 PASS, WARN, STOP = Level.PASS, Level.WARN, Level.STOP

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from smoltui.core.evaluation.benchmark_command import LightEvalCommand, LmEvalCommand
 from smoltui.core.evaluation.benchmark_tasks import SUITES, Harness, Task, bare_name, task_table
-from smoltui.core.preflight.preflight import Check
+from smoltui.core.preflight.check import Check
 from smoltui.core.recipe import Level
 
 NO_SUCH = {

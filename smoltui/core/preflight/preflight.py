@@ -14,9 +14,7 @@ from smoltui.core.machine.duration import Duration
 from smoltui.core.machine.fit import Fit
 from smoltui.core.machine.smaller import Change
 from smoltui.core.pairs.sizes import PairSizes
-from smoltui.core.preflight.check import Check as Check
-from smoltui.core.preflight.check import Problem as Problem
-from smoltui.core.preflight.check import may_start as may_start
+from smoltui.core.preflight.check import Check, Problem
 from smoltui.core.preflight.fixes import (
     BILLING,
     less_disk,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from smoltui.core.evaluation.benchmark_result import BenchmarkResult
 from smoltui.core.evaluation.benchmark_tasks import Harness, bare_name, task_table
-from smoltui.core.preflight.preflight import Check
+from smoltui.core.preflight.check import Check
 from smoltui.core.publish.submission import passed, shown, stop, warn
 
 _FILE = re.compile(r"(?:.*/)?results_(\d{4}-\d{2}-\d{2}T\d{2}-\d{2}-\d{2}(?:\.\d+)?)\.json")

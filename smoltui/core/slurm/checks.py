@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from smoltui.core.machine.device import gib
 from smoltui.core.machine.fit import Fit
-from smoltui.core.preflight.preflight import Check, Problem
+from smoltui.core.preflight.check import Check, Problem
 from smoltui.core.recipe import Level
 from smoltui.core.recipe.fix import Act, Fix
 from smoltui.core.runs.pace import as_time

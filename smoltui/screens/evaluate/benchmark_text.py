@@ -9,7 +9,7 @@ from rich.text import Text
 
 from smoltui.core.evaluation.benchmark_table import EXPLAINED, Row, Table
 from smoltui.core.evaluation.benchmark_tasks import Task, TaskTable
-from smoltui.core.preflight.preflight import Check
+from smoltui.core.preflight.check import Check
 from smoltui.core.recipe import Level
 from smoltui.safe_text import redact, safe, safe_line
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from smoltui.core.preflight.preflight import Check
+from smoltui.core.preflight.check import Check
 from smoltui.core.publish.leaderboard import PullRequest, Row, State, place_in_words
 from smoltui.core.recipe import Level
 from smoltui.safe_text import redact, safe, safe_line

@@ -12,7 +12,7 @@ from textual.binding import BindingType
 from smoltui.backends.publish import publication as publishing
 from smoltui.backends.publish.publication import Publication
 from smoltui.core.guide.ends import Act, End, Outcome, cause_of
-from smoltui.core.preflight.preflight import Check
+from smoltui.core.preflight.check import Check
 from smoltui.core.publish.leaderboard import State
 from smoltui.core.publish.record import Weights
 from smoltui.core.settings.file_name import FILE_NAME

@@ -12,7 +12,7 @@ from smoltui.backends.guide.pairs_seen import PairsSeen
 from smoltui.backends.system.paths import shown_path
 from smoltui.core.guide.models import LARGE, LENGTH, METHOD_WORDS, UNKNOWN, Method, Model, Way, memory_of, needed, ways
 from smoltui.core.machine.device import GIB
-from smoltui.core.preflight.preflight import Check
+from smoltui.core.preflight.check import Check
 from smoltui.core.recipe import Level, field_for, show
 from smoltui.core.runs.cost import price
 from smoltui.safe_text import redact, safe_line

@@ -23,7 +23,7 @@ from smoltui.backends.project.new_project import PRESETS
 from smoltui.backends.system.paths import expanded, shown_path
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.pairs.reading_fields import Read
-from smoltui.core.preflight.preflight import Check
+from smoltui.core.preflight.check import Check
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
 from smoltui.screens.modal import Modal

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smoltui.backends.local import log as run_log
 from smoltui.backends.local import log_events, log_lines, log_pieces
 from smoltui.backends.local import summary as local_summary
 from smoltui.backends.local.engine import LocalEngine
@@ -126,8 +125,7 @@ def test_looking_through_finds_what_reading_finds(
     data = "".join(f"{line}\n" for line in lines).encode()
     with (
         patch.object(log_pieces, "CHUNK", piece),
-        patch.object(run_log, "LAST_LINES", 2),
-        patch.multiple(log_events, LAST_LINES=2, END_OF_PIECE=200),
+        patch.object(log_events, "LAST_LINES", 2),
     ):
         log = fresh(path)
         for end in [*sorted(cuts), len(data)]:
@@ -160,24 +158,48 @@ def test_a_newest_value_that_was_passed_over_is_not_the_older_one(tmp_path: Path
     assert log.history.last("eval_loss") == 0.4
 
 
+def count_reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The lines that are read as text from now on."""
+    reads: list[str] = []
+    feed = events.Reader.feed
+
+    def counted(self: events.Reader, line: str, at: float | None = None) -> Iterator[events.Event]:
+        reads.append(line)
+        return feed(self, line, at)
+
+    monkeypatch.setattr(events.Reader, "feed", counted)
+    return reads
+
+
+def test_why_a_run_ended_is_found_without_reading_its_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of thousands of figures none is read, and the error between them is found."""
+    steps = [
+        ours(event)
+        for step in range(1, 2001)
+        for event in (events.Progress(step=step), events.Metrics(step=step, values={"loss": 1.0}))
+    ]
+    bar = f"\r 3%|#  | 1/9 [0:01<0:02]\r{steps[0]}"
+    error = ["Traceback (most recent call last):", '  File "dpo.py", line 1', "ValueError: no rows"]
+    path = tmp_path / "log"
+    path.write_text("\n".join([*steps, bar, *error, *steps, "the last words", steps[-1], ""]))
+    log = fresh(path)
+    log.read()
+    reads = count_reads(monkeypatch)
+    found = log.symptoms()
+    assert (found.error, found.last, found.step) == ("ValueError: no rows", "the last words", 2000)
+    assert {*reads, ""} == {bar, *error, "the last words", ""}
+
+
 def test_a_log_without_our_events_is_not_read_line_by_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lines that only resemble ours, bars and printed metrics: the newest of them say enough."""
     path = tmp_path / "log"
     alike = [f'{{"event": "metrics", "step": {step}, "values": {{}}}}' for step in range(4000)]
     path.write_text("\n".join([*alike, *(str({"loss": "0.5", "epoch": n}) for n in range(1000)), ""]))
-    reads = 0
-    feed = events.Reader.feed
-
-    def counted(self: events.Reader, line: str, at: float | None = None) -> Iterator[events.Event]:
-        nonlocal reads
-        reads += 1
-        return feed(self, line, at)
-
-    monkeypatch.setattr(events.Reader, "feed", counted)
+    reads = count_reads(monkeypatch)
     log = fresh(path)
     log.read()
     assert log.history.last("loss") == 0.5 and log.history.last("epoch") == 999
-    assert 0 < reads <= log_events.BEFORE_OURS
+    assert 0 < len(reads) <= log_events.BEFORE_OURS
 
 
 @given(lines=logs(), count=st.integers(0, 12), block=st.sampled_from([7, 1 << 16]), whole=st.booleans())

@@ -39,7 +39,7 @@ from smoltui.cli.main import run
 from smoltui.core.machine.account import Account
 from smoltui.core.pairs.curation import Decision, held_out, prompt_hash
 from smoltui.core.pairs.preference import pair_of
-from smoltui.core.preflight.preflight import Check
+from smoltui.core.preflight.check import Check
 from smoltui.core.runs.cost import Flavor
 from smoltui.core.runs.run import Run
 from smoltui.core.settings.settings import Settings

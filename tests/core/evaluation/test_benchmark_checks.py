@@ -12,7 +12,7 @@ from smoltui.core.evaluation.benchmark_command import PINS, LightEvalCommand
 from smoltui.core.evaluation.benchmark_job_checks import JobFacts
 from smoltui.core.evaluation.benchmark_tasks import Harness, task_table
 from smoltui.core.machine.account import Account
-from smoltui.core.preflight.preflight import Check
+from smoltui.core.preflight.check import Check
 from smoltui.core.recipe import Level
 from smoltui.core.runs.cost import Flavor
 

@@ -10,7 +10,7 @@ import pytest
 from smoltui.core.evaluation.benchmark_reading import read_results
 from smoltui.core.evaluation.benchmark_result import BenchmarkResult
 from smoltui.core.evaluation.figures import ALIGNED
-from smoltui.core.preflight.preflight import Check, may_start
+from smoltui.core.preflight.check import Check, may_start
 from smoltui.core.publish.results import course_tasks, newest, result_checks
 
 MODEL = "ada/smollm3-dpo"

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from smoltui.core.preflight.preflight import may_start
+from smoltui.core.preflight.check import may_start
 from smoltui.core.publish.submission import Entry, field_checks
 
 ENTRY = Entry(

@@ -9,7 +9,7 @@ import pytest
 
 from smoltui.core.machine.fit import estimate
 from smoltui.core.machine.model_shape import KNOWN
-from smoltui.core.preflight.preflight import Problem
+from smoltui.core.preflight.check import Problem
 from smoltui.core.recipe import Level
 from smoltui.core.settings.slurm_settings import SlurmSettings
 from smoltui.core.slurm.answers import Partition
