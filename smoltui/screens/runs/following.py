@@ -297,7 +297,8 @@ class Following(Charting, ReadingLine):
         if known.stage == Stage.COMPLETED:
             took = as_time(known.duration(time.time()))
             text.append(f"{following}  ", "bold")  # first: in a narrow terminal the rest may be cut
-            text.append(f"{run.step} steps in {took}" if run.step else f"took {took}")  # a Job need not train
+            steps = max(run.step, known.step)  # the log may still be being read; and a Job need not train
+            text.append(f"{steps} steps in {took}" if steps else f"took {took}")
             if expected := expected_seconds(known.raw.get("spec")):
                 trained = run.trained_seconds or known.trained_seconds
                 text.append(f" (training {as_time(trained)}" if trained else " (", "dim")
