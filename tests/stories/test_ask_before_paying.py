@@ -42,6 +42,7 @@ RECIPE = {
 @pytest.fixture(scope="module")
 def running() -> Iterator[LocalHub]:
     with LocalHub().run() as server:
+        server.whoami = {**server.whoami, "orgs": [{"name": "lab"}, {"name": "club", "roleInOrg": "read"}]}
         small, closed = server.repos.add("model", "labs/small"), server.repos.add("model", "labs/closed")
         closed.gated = True
         small.commit("main", {"config.json": b"{}", "model.safetensors": b"x"}, "first", "labs")
@@ -80,6 +81,7 @@ WRONG = [
     ({"dataset_name": "labs/empty"}, "None of the 2 rows is a usable pair"),
     ({"report_to": "wandb"}, "report_to: wandb needs WANDB_API_KEY, which the Job does not have"),
     ({"hub_model_id": "someone/aligned"}, "ada cannot push to the namespace of someone/aligned"),
+    ({"hub_model_id": "club/aligned"}, "ada cannot push to club/aligned: its role in club is read"),
 ]
 
 

@@ -355,7 +355,8 @@ def _account(data: object) -> Account:
     access = auth.get("accessToken") if isinstance(auth, Mapping) else None
     access = access if isinstance(access, Mapping) else {}
     orgs = data.get("orgs")
-    names = [name_in(org.get("name")) for org in orgs if isinstance(org, Mapping)] if isinstance(orgs, list) else []
+    listed = [org for org in orgs if isinstance(org, Mapping)] if isinstance(orgs, list) else []
+    roles = {owner: org.get("roleInOrg") for org in listed if (owner := name_in(org.get("name"))) is not None}
 
     def word(value: object) -> str:
         return safe_line(value, MOST_WORDS) if isinstance(value, str) else ""
@@ -368,7 +369,8 @@ def _account(data: object) -> Account:
         fullname=word(data.get("fullname")),
         is_pro=truth(data.get("isPro")),
         can_pay=truth(data.get("canPay")),
-        orgs=tuple(dict.fromkeys(org for org in names if org is not None))[:MOST_ORGS],
+        orgs=tuple(roles)[:MOST_ORGS],
+        read_only_orgs=frozenset(owner for owner, role in roles.items() if role == "read"),
         token_name=word(access.get("displayName")),
         token_role=word(access.get("role")),
     )

@@ -89,8 +89,11 @@ async def plan_push(gathered: Gathered, repo: str, weights: Weights, text: str, 
     if account.can_write is False:
         said = f"The token is read-only and cannot {DOING}: {account.token_name or account.name}"
         checks.append(stop("token", said, f"Create one with write access at {hub.endpoint()}/settings/tokens"))
-    if repo.partition("/")[0] not in (account.name, *account.orgs):
-        said = f"You are logged in as {account.name}, and the repository is somebody else's: {shown(repo)}"
+    if not account.writes_to(owner := repo.partition("/")[0]):
+        why = (
+            f"your role in {owner} is read" if owner in account.read_only_orgs else "the repository is somebody else's"
+        )
+        said = f"You are logged in as {account.name}, and {why}: {shown(repo)}"
         checks.append(warn("repository", said, "Set submit.model in smoltui.toml (e opens it)."))
     files: dict[str, commits.Content] = {card.NAME: text.encode("utf-8", "replace")}
     if (picture := await in_thread(lambda: curves.curves_png(gathered.record.curves))) is not None:

@@ -103,14 +103,15 @@ def _account(command: LightEvalCommand, job: JobFacts) -> Iterator[Check]:
         yield Check("token", WARN, f"The permissions of {account.name}'s token are known only when it is used")
     owners, payer = (account.name, *account.orgs), command.namespace or account.name
     refused = [(payer, "start a Job")] if payer not in owners else []
-    if command.results_org is not None and command.results_org not in (*owners, payer):
-        refused.append((command.results_org, "push results"))
+    into, writable = command.results_org, [name for name in owners if account.writes_to(name)]
+    if into is not None and (into not in (*owners, payer) or into in account.read_only_orgs):
+        refused.append((into, "push results"))
     for name, what in refused:
         yield Check(
             "namespace",
             STOP,
             f"This account can't {what} in this name: {name}",
-            f"Set --namespace, or jobs.namespace in smoltui.toml, to one of: {', '.join(owners)}",
+            f"Set --namespace, or jobs.namespace in smoltui.toml, to one of: {', '.join(writable)}",
         )
     if not refused and account.can_pay is False and payer == account.name:
         yield Check("account", WARN, f"{payer} has no payment method; Jobs need credit")

@@ -17,6 +17,8 @@ class Account:
     """A payment method is on file. Jobs need a positive balance, which this response does not contain."""
     orgs: tuple[str, ...] = ()
     """Names of the organizations, which are also namespaces."""
+    read_only_orgs: frozenset[str] = frozenset()
+    """Those in which the user's role is `read`: their repositories cannot be written to."""
     token_name: str = ""
     token_role: str = ""
     """read, write, fineGrained, or another value from the server; empty if not reported."""
@@ -25,6 +27,10 @@ class Account:
     def plan(self) -> str:
         """For display: Pro, Free, or unknown."""
         return "unknown" if self.is_pro is None else "Pro" if self.is_pro else "Free"
+
+    def writes_to(self, namespace: str) -> bool:
+        """Whether the user may push to repositories in a namespace, as far as the Hub tells."""
+        return namespace in (self.name, *self.orgs) and namespace not in self.read_only_orgs
 
     @property
     def can_write(self) -> bool | None:

@@ -53,7 +53,8 @@ def torch_in_words(answer: TorchReport, now: float) -> str:
 def account_in_words(account: Account) -> str:
     """Name, plan, role of the token and billing status."""
     pays = {True: "can pay", False: "cannot pay", None: "billing status unknown"}[account.can_pay]
-    orgs = f", member of {', '.join(account.orgs)}" if account.orgs else ""
+    names = [f"{name} (only reads)" if name in account.read_only_orgs else name for name in account.orgs]
+    orgs = f", member of {', '.join(names)}" if names else ""
     return f"{account.name}, {account.plan} plan, token role {account.token_role or 'unknown'}, {pays}{orgs}"
 
 

@@ -498,12 +498,14 @@ def _repository(facts: Facts) -> list[Check]:
     if not isinstance(name, str) or "/" not in name or is_placeholder(name) or account is None:
         return []  # a placeholder is a finding of the recipe
     owner = name.split("/")[0]
-    if owner not in (account.name, *account.orgs):
+    if not account.writes_to(owner):
+        reads = owner in account.read_only_orgs
+        where = f"{name}: its role in {owner} is read" if reads else f"the namespace of {name}"
         return [
             Check(
                 "repository",
                 Level.STOP,
-                f"{account.name} cannot push to the namespace of {name}",
+                f"{account.name} cannot push to {where}",
                 f"Write hub_model_id: {account.name}/{name.split('/', 1)[1]}",
                 writes(hub_model_id=f"{account.name}/{name.split('/', 1)[1]}"),
             )

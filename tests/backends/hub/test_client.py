@@ -51,6 +51,15 @@ async def test_what_the_hub_does_not_say_is_unknown(server: LocalHub) -> None:
     assert (account.plan, account.can_write) == ("Free", False)
 
 
+async def test_an_organization_where_i_may_only_read(server: LocalHub) -> None:
+    """Its name is a namespace of mine, but not one that I can push to."""
+    orgs = [{"name": "lab", "roleInOrg": "read"}, {"name": "team", "roleInOrg": "contributor"}, {"name": "club"}]
+    server.whoami = {"name": "ada", "orgs": orgs}
+    account = await hub.account()
+    assert account.orgs == ("lab", "team", "club")
+    assert [name for name in ("ada", *account.orgs, "eve") if account.writes_to(name)] == ["ada", "team", "club"]
+
+
 async def test_no_token(server: LocalHub, monkeypatch: pytest.MonkeyPatch) -> None:
     """I am not logged in: I am told so at once, with the command, and the prices still come."""
     monkeypatch.delenv("HF_TOKEN")

@@ -24,7 +24,14 @@ GOOD = LightEvalCommand(
     flavor="a10g-large",
     timeout="3h",
 )
-ADA = Account(name="ada", orgs=("lab",), can_pay=True, token_role="write", token_name="laptop")
+ADA = Account(
+    name="ada",
+    orgs=("lab", "club"),
+    read_only_orgs=frozenset({"club"}),
+    can_pay=True,
+    token_role="write",
+    token_name="laptop",
+)
 A10G = Flavor("a10g-large", "A10G", "12 vCPU", None, "A10G", 1, 24 << 30, 0.025, 0.0)
 JOB = JobFacts(account=ADA, flavor=A10G, flavors=("a10g-large", "cpu-basic"))
 PUBLIC = ModelFacts(is_public=True, is_adapter=False)
@@ -110,6 +117,7 @@ def test_pins_are_understood_not_compared(pins: tuple[str, ...], name: str) -> N
         ({"system_prompt": '"/no_think"'}, "thinking", "Quotes become part"),
         ({"namespace": "eve"}, "namespace", "start a Job"),
         ({"results_org": "eve"}, "namespace", "push results"),
+        ({"results_org": "club"}, "namespace", "push results"),
         ({"tasks": ()}, "tasks", "No task"),
         ({"tasks": ("truthfulqa:mc|0|0",)}, "task string", "task named 0"),
         ({"tasks": ("gsm8k|few",)}, "task string", "isn't a number"),

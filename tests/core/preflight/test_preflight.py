@@ -14,7 +14,8 @@ from smoltui.core.machine.account import Account
 from smoltui.core.machine.duration import Hardware, duration
 from smoltui.core.machine.fit import estimate
 from smoltui.core.machine.model_shape import KNOWN
-from smoltui.core.preflight.preflight import Check, Facts, Output, Problem, may_start, preflight
+from smoltui.core.preflight.check import Check, Problem, may_start
+from smoltui.core.preflight.preflight import Facts, Output, preflight
 from smoltui.core.recipe import Act, Fix, Level, check, summarise
 from smoltui.core.recipe.packages import packages_for
 from smoltui.core.runs.cost import Flavor
