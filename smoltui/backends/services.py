@@ -129,9 +129,10 @@ def is_installed(place: Place) -> bool:
     return not place.needs or shutil.which(place.needs) is not None
 
 
-def default_services() -> Services:
-    """An engine of each kind that can be used here."""
-    return Services(engines={place.name: make() for place, make in ENGINES if is_installed(place)})
+def default_services(only: str = "") -> Services:
+    """An engine of each kind that can be used here, or `only` the one of this name: importing the others takes time."""
+    offered = [(place, make) for place, make in ENGINES if is_installed(place) and only in ("", place.name)]
+    return Services(engines={place.name: make() for place, make in offered})
 
 
 def places() -> list[Place]:

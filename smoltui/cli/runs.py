@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from smoltui.backends.runs.engine import Engine
 from smoltui.backends.runs.known import known_runs
-from smoltui.backends.services import default_services
+from smoltui.backends.services import default_services, places
 from smoltui.backends.system.threads import in_thread
 from smoltui.cli.output import cell, log_text, note, note_error, print_error, print_json, print_log, say
 from smoltui.cli.verdicts import explained, print_verdict, settled, verdict_on
@@ -70,9 +70,9 @@ def ps(*, every: bool, engine: str | None, filter_text: str, quiet: bool, as_jso
     Raises:
         SmoltuiError: the one `engine` cannot be asked.
     """
-    services = default_services()
-    wanted, engines = parse_filter(filter_text, services.places), services.engines
-    asked = [engines[engine]] if engine else list(engines.values())
+    services = default_services(engine or "")
+    wanted, engines = parse_filter(filter_text, places()), services.engines
+    asked = [services.named(engine)] if engine else list(engines.values())
     now = time.time()
 
     async def work() -> tuple[list[Run], list[tuple[str, SmoltuiError]]]:

@@ -108,7 +108,7 @@ def meets(monkeypatch: pytest.MonkeyPatch) -> Raise:
             raise error
 
         monkeypatch.setattr(LocalEngine, "list_runs", list_runs)
-        monkeypatch.setattr(runs_module, "default_services", lambda: Services({"local": LocalEngine()}))
+        monkeypatch.setattr(runs_module, "default_services", lambda *_: Services({"local": LocalEngine()}))
 
     return come_upon
 

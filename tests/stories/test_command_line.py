@@ -50,7 +50,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     )
     engines = Services({"local": LocalEngine(SCRIPT), "hub": NoJobs()})
     for module in (runs_module, train_module):
-        monkeypatch.setattr(module, "default_services", lambda: engines)
+        monkeypatch.setattr(module, "default_services", lambda *_: engines)
 
     async def no_checks(*_: object, force: bool) -> list[object]:
         """The recipe has keys of the simulated training that TRL does not know."""

@@ -132,7 +132,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with malicious folders, sets of pairs and Jobs; the commands run in it."""
     services = Services({"hub": Jobs()})
     for module in (runs_module, train_module):
-        monkeypatch.setattr(module, "default_services", lambda: services)
+        monkeypatch.setattr(module, "default_services", lambda *_: services)
 
     async def somebody() -> Account:
         return Account("ada" + HOSTILE)

@@ -85,7 +85,7 @@ def test_the_command_says_where_the_files_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _, engine, run = make_published(tmp_path / "project")
-    monkeypatch.setattr(runs_module, "default_services", lambda: Services({engine.place.name: engine}))
+    monkeypatch.setattr(runs_module, "default_services", lambda *_: Services({engine.place.name: engine}))
     monkeypatch.setattr(type(engine), "get", lambda self, run_id: _get(run, run_id), raising=False)
     monkeypatch.chdir(tmp_path)
     assert smoltui(["report", run.id, "--json"]) == 0

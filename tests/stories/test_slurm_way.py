@@ -158,6 +158,8 @@ def test_a_machine_without_slurm(
     assert SLURM.name not in default_services().engines
     assert run(["train", str(folder), "--on", "slurm"]) != 0
     assert "sbatch is not on the PATH" in capsys.readouterr().err
+    assert run(["ps", "-a", "--on", "slurm"]) == 0  # runs from before would be listed
+    assert "No runs" in capsys.readouterr().err
     assert Services(default_services().engines).default("slurm").place is SLURM
 
 
