@@ -47,7 +47,10 @@ CLOCK_SECONDS = 1.0
 """Times of files may be this far before the time of the run."""
 HEAD_BYTES = 1 << 20
 """Longest header of a safetensors file that is read."""
+END_BYTES = 1 << 12
+"""At the end of a log, in which srun's last words are searched."""
 NO_PYTHON = 127
+TERMINATED = 128 + signal.SIGTERM
 SETUP_FAILED = 78
 """EX_CONFIG of sysexits.h."""
 
@@ -92,6 +95,14 @@ def events_in(log: Path, offset: int = 0) -> list[dict[str, Any]]:
                     if isinstance(event, dict):
                         found.append(event)
     return found
+
+
+def lost_node(log: Path, offset: int) -> bool:
+    """Whether srun said at the end of a log, from an offset on, that a node of the job failed."""
+    with contextlib.suppress(OSError), log.open("rb") as file:
+        file.seek(max(offset, file.seek(0, os.SEEK_END) - END_BYTES))
+        return re.search(rb"^srun: error: Node failure on ", file.read(), re.MULTILINE) is not None
+    return False
 
 
 def say_stage(log: Path, message: str, key: str | None) -> None:
@@ -371,6 +382,9 @@ class Batch:
         self.status["step"] = max(said.step, first)
         if said.finished is not None and said.finished[0] >= said.finished[1]:
             return self.end(code, "finished")
+        if said.finished is None and lost_node(self.log, self.status["offset"]):
+            # srun may end before Slurm ends this script, and with 0: only Slurm knows whether it requeues the job.
+            return self.end(code or TERMINATED, "stopped")
         if said.finished is None or self.asked("cancel"):
             return self.end(code, "canceled" if self.asked("cancel") else "failed")
         if self.asked("pause"):
@@ -380,8 +394,8 @@ class Batch:
             return self.end(code, "stopped")
         if said.finished[0] <= first:
             return self.end(code, "paused", error="the part made no step, so it was not requeued")
-        if self.status["requeues"] >= self.job.get("restarts", 0):
-            return self.end(code, "paused", error=f"it was restarted {self.status['requeues']} times already")
+        if self.status["requeues"] >= (most := self.job.get("restarts", 0)):
+            return self.end(code, "paused", error=f"no restart is left (slurm.restarts = {most})")
         return self.requeue(code)
 
     def asked(self, what: str) -> bool:

@@ -114,6 +114,27 @@ def test_a_signal_is_for_this_part_alone(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(
+    ("last", "code", "end"),
+    [
+        ("srun: error: Node failure on n2", 0, (143, "stopped")),
+        ("srun: error: Node failure on n2\nslurmstepd: error: *** JOB 4 ON n1 CANCELLED ***", 137, (137, "stopped")),
+        ("it says srun: error: Node failure on n2", 1, (1, "failed")),
+    ],
+)
+def test_whether_a_job_that_lost_a_node_starts_again_is_left_to_slurm(
+    tmp_path: Path, last: str, code: int, end: tuple[int, str]
+) -> None:
+    """srun can return before Slurm ends the script, and even without an error."""
+    (tmp_path / "job.json").write_text('{"part": 1}')
+    (tmp_path / "log").write_text("srun: error: Node failure on n1\n")  # of an earlier part
+    batch = slurm_job.Batch(tmp_path)
+    with batch.log.open("a") as file:
+        file.write(f"a line\n{last}\n")
+    assert batch.ended(code, 0) == end[0]
+    assert (batch.status["exit_code"], batch.status["why"]) == end
+
+
+@pytest.mark.parametrize(
     ("scontrol", "why"),
     [("echo disabled; exit 1", "paused"), ("kill -TERM $$", "stopped"), ("exit 0", "requeued")],
 )

@@ -308,7 +308,8 @@ class SlurmEngine(Engine):
             except Unconfirmed:
                 raise
             except SmoltuiError:
-                store.write_parts(records.folder, before, records.labels)
+                with suppress(OSError):  # on a full disk; the part is taken for one that never arrived
+                    store.write_parts(records.folder, before, records.labels)
                 raise
             return run_id
 

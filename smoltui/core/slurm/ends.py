@@ -32,7 +32,7 @@ RUNNING_WORDS: Mapping[str, str] = {
 }
 """State of a job that runs, but not quite → words."""
 
-MEMORY = re.compile(r"Out Of Memory|exceeded memory limit|oom[-_ ]kill", re.IGNORECASE)
+MEMORY = re.compile(r"Out Of Memory|exceeded (?:job |step )?memory limit|oom[-_ ]kill", re.IGNORECASE)
 """Slurm's words in the log of a job that was ended for its memory (slurmstepd, srun)."""
 NO_LOG = 53
 """Slurm's code in place of a signal if the log of a job cannot be opened (ESLURMD_… of slurm_errno.h)."""

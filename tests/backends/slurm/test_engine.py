@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import secrets
@@ -12,11 +13,13 @@ import time
 from collections.abc import Callable
 from contextlib import aclosing, suppress
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 from smoltui.backends.slurm import records
 from smoltui.backends.slurm.engine import SlurmEngine
+from smoltui.backends.system import data_folder
 from smoltui.core.runs import events
 from smoltui.core.runs.run import Run, RunSpec, Stage
 from smoltui.errors import InputError
@@ -89,6 +92,9 @@ async def pause_and_resume(engine: SlurmEngine, slurm: Cluster, spec: Callable[.
     with pytest.raises(InputError, match="has ended"):
         await engine.pause(run.id)
     assert (await engine.get(job_of(paused))).id == run.id  # its number in Slurm is a name, too
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with patch.object(data_folder, "write_json", side_effect=full), pytest.raises(InputError, match="No space left"):
+        await engine.resume(run.id)
     again = await engine.resume(run.id)
     assert again.id == run.id and len(again.raw["parts"]) == 2 and job_of(again) != job_of(paused)
     ended = await until(engine, run.id, lambda now: now.is_final)
@@ -120,7 +126,7 @@ async def the_most_restarts(engine: SlurmEngine, slurm: Cluster, spec: Callable[
     slurm.ask("scancel", "--signal=TERM", job_of(running))
     ended = await until(engine, run.id, lambda now: now.is_final)
     assert (ended.stage, ended.resumable) == (Stage.CANCELED, True)
-    assert ended.message == "Paused at step 2: it was restarted 0 times already"
+    assert ended.message == "Paused at step 2: no restart is left (slurm.restarts = 0)"
 
 
 async def ends_in_slurm_s_words(engine: SlurmEngine, slurm: Cluster, spec: Callable[..., RunSpec]) -> None:

@@ -97,7 +97,12 @@ CASES = {
         ERROR,
         "more memory than it asked for",
         "slurm.mem",
-        log=(STEP_2, "slurmstepd: error: StepId=1.0 exceeded memory limit (237289472 > 104857600), being killed"),
+        log=(
+            STEP_2,
+            "slurmstepd: error: StepId=1.0 exceeded memory limit (237289472 > 104857600), being killed",
+            "slurmstepd-n1: error: Exceeded job memory limit",
+            "srun: error: n1: task 0: Killed",
+        ),
     ),
     "out of memory, batch": Case(
         "OUT_OF_MEMORY OutOfMemory 0:125", ERROR, "more memory than it asked for", "slurm.mem"
