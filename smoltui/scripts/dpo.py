@@ -232,6 +232,25 @@ def reporter(lines: Lines, plan: Callable[[Any, Any], Mapping[str, Any]]) -> Any
     return Reporter()
 
 
+class TrainedError(Exception):
+    """The checkpoint to resume from is one of the last step: only saving, or pushing, is left."""
+
+
+def ends_before_the_first_step() -> Any:
+    """A TrainerCallback that raises TrainedError if nothing is left to train.
+
+    The loop of transformers 5.23 looks at the number of steps only after a step: it would train one too many.
+    """
+    from transformers import TrainerCallback
+
+    class Ends(TrainerCallback):  # type: ignore[misc]
+        def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if state.global_step >= state.max_steps:
+                raise TrainedError
+
+    return Ends()
+
+
 def pauser() -> Any:
     """A TrainerCallback that ends the training after the step in which SIGTERM arrived, with a checkpoint of that step.
 
@@ -474,7 +493,14 @@ def train(
         keeper = kept_checkpoints.Keeper(keep, lambda step, path: lines.emit("kept", step=step, path=path), print)
         trainer.add_callback(kept_checkpoints.callback(keeper))
     before = weights_sample(trainer.model)
-    result = trainer.train(resume_from_checkpoint=training.resume_from_checkpoint)
+    trainer.add_callback(ends_before_the_first_step())
+    try:
+        result = trainer.train(resume_from_checkpoint=training.resume_from_checkpoint)
+        seconds = float(result.metrics.get("train_runtime", 0.0))
+    except TrainedError:
+        seconds = 0.0
+        if training.load_best_model_at_end and trainer.state.best_model_checkpoint is not None:
+            trainer._load_best_model()
     if (share := share_moved(before, trainer.model)) is not None:
         lines.emit("moved", share=share)
     step, max_steps = trainer.state.global_step, trainer.state.max_steps
@@ -486,7 +512,6 @@ def train(
         if keep is not None and training.push_to_hub and trainer.is_world_process_zero():
             kept_checkpoints.forget(keep)
     trainer.end()
-    seconds = float(result.metrics.get("train_runtime", 0.0))
     lines.emit("finished", step=step, max_steps=max_steps, seconds=seconds)
 
 

@@ -21,7 +21,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import signal
 import socket
 import struct
@@ -36,7 +35,7 @@ from typing import Any, NamedTuple
 STATUS_BYTES = 4096
 """The status file is padded to this size, so that it can be written in place on a full disk."""
 FULL_BYTES = 1 << 20
-"""With less free space than this, the log of the run could not be written."""
+"""Where so much cannot be written, the log of the run could not be, either."""
 CALL_SECONDS = 60
 """How long scontrol may take on a busy cluster."""
 SIGNAL_SECONDS = 1.0
@@ -197,6 +196,22 @@ def write_status(path: Path, status: dict[str, Any]) -> None:
                 os.pwrite(descriptor, data, 0)
             finally:
                 os.close(descriptor)
+
+
+def is_full(folder: Path) -> bool:
+    """Whether nothing more can be written to a folder: its disk is full, or a quota is, which only a write shows."""
+    place = folder / ".room"
+    try:
+        with place.open("wb") as file:
+            file.write(bytes(FULL_BYTES))
+            file.flush()
+            os.fsync(file.fileno())  # a file server may refuse it only now
+    except OSError:
+        return True
+    finally:
+        with contextlib.suppress(OSError):
+            place.unlink(missing_ok=True)
+    return False
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -430,7 +445,7 @@ class Batch:
         if self.forwarding is not None:
             self.forwarding.kill()
         # The log may lack the end of the training: then it looks like a failure.
-        if (code or why == "failed") and shutil.disk_usage(str(self.folder)).free < FULL_BYTES:
+        if (code or why == "failed") and is_full(self.folder):
             self.status["disk_full"] = True
         write_status(self.path, self.status)
         return code

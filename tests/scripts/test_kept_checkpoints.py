@@ -110,6 +110,14 @@ def test_another_machine_continues_with_the_same_losses(tmp_path: Path) -> None:
     first = min(losses(after))
     assert 2 < first < 6 and first - 1 in before and f"kept checkpoint of step {first - 1}" in after.output
     assert {**before, **losses(after)} == losses(whole) and len(losses(whole)) == 6
+    model = tmp_path / "new" / "model.safetensors"
+    weights = model.read_bytes()
+    model.unlink()  # the disk was full when it was to be saved
+    last = run("dpo.py", *arguments(project, "--resume_from_checkpoint", model.parent / "checkpoint-6", *again[:2]))
+    assert last.code == 0, last.errors
+    assert not losses(last) and model.read_bytes() == weights
+    (finished,) = last.of(events.Finished)
+    assert (finished.step, finished.max_steps) == (6, 6)
     refused = run(
         "dpo.py", *arguments(project, "--output-dir", tmp_path / "x", "--keep", tmp_path / "no", "--must-resume")
     )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
-import shutil
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
 
+from smoltui.backends.local import supervisor
 from smoltui.backends.local.checkpoints import find_checkpoints, newest_complete
 from smoltui.scripts import SCRIPTS, slurm_job
 from tests.backends.local.pausing_training import save
@@ -86,6 +88,20 @@ def test_the_lines_before_the_training(capfd: pytest.CaptureFixture[str]) -> Non
     assert slurm_job.set_up([], known) == (known, "")
 
 
+@pytest.mark.parametrize("module", [slurm_job, supervisor])
+def test_a_quota_is_noticed_by_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: types.ModuleType
+) -> None:
+    """The disk has room for others; only a write, and on a file server only its end, shows that I have none."""
+
+    def refuse(descriptor: int) -> None:
+        raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    assert not module.is_full(tmp_path)
+    monkeypatch.setattr(os, "fsync", refuse)
+    assert module.is_full(tmp_path) and not list(tmp_path.iterdir())
+
+
 def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The status has room for its end before the disk is full, and says why the log has no end."""
     path = tmp_path / "status.json"
@@ -93,7 +109,7 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     size = path.stat().st_size
     slurm_job.write_status(path, {"part": 1, "why": "finished"})
     assert slurm_job.read_json(path) == {"part": 1, "why": "finished"} and path.stat().st_size == size
-    monkeypatch.setattr(slurm_job.shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(1, 1, 0))
+    monkeypatch.setattr(slurm_job, "is_full", lambda folder: True)
     (tmp_path / "job.json").write_text('{"part": 1}')
     slurm_job.Batch(tmp_path).end(0, "failed")
     assert slurm_job.read_json(path)["disk_full"]

@@ -20,7 +20,6 @@ import fcntl
 import functools
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -32,7 +31,7 @@ STATUS_BYTES = 4096
 """The status file is padded to this size, so that it can still be written in place when the disk is full."""
 
 FULL_BYTES = 1 << 16
-"""With less free space on the disk, the log is probably incomplete."""
+"""Where so much cannot be written, the log is probably incomplete."""
 
 LOOK_SECONDS = 0.5
 """Seconds between two checks of the queue: there is no notification when a lock is released."""
@@ -105,6 +104,22 @@ def started_ticks(pid: int) -> int | None:
 def open_own(path: Path, flags: int) -> int:
     """A descriptor of a file that only its owner can read; no child inherits it."""
     return os.open(path, flags | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+
+def is_full(folder: Path) -> bool:
+    """Whether nothing more can be written to a folder: its disk is full, or a quota is, which only a write shows."""
+    place = folder / ".room"
+    try:
+        with place.open("wb") as file:
+            file.write(bytes(FULL_BYTES))
+            file.flush()
+            os.fsync(file.fileno())  # a file server may refuse it only now
+    except OSError:
+        return True
+    finally:
+        with contextlib.suppress(OSError):
+            place.unlink(missing_ok=True)
+    return False
 
 
 def write_status(path: Path, status: dict[str, Any]) -> None:
@@ -255,7 +270,7 @@ def _run(folder: Path, launch: dict[str, Any], status: dict[str, Any]) -> int:
     status |= {"finished_at": time.time(), "exit_code": process.returncode}
     if abs(status["finished_at"] - status["started_at"] - (took := time.monotonic() - begun)) > CLOCK_SECONDS:
         status["started_at"] = status["finished_at"] - took  # the clock was set meanwhile: use its current time
-    if process.returncode and shutil.disk_usage(folder).free < FULL_BYTES:
+    if process.returncode and is_full(folder):
         status["disk_full"] = True  # the script could not report it: its log is on this disk
     write_status(path, status)
     return process.returncode
