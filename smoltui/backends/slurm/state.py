@@ -147,6 +147,8 @@ def _by_script(run: Run, view: View, log: RunLog, queue: Queue) -> Run:
     if why == "paused" and finished is not None:
         reason = f": {status['error']}" if status.get("error") else ""
         return with_resuming(replace(run, stage=Stage.CANCELED, message=f"Paused at step {finished.step}{reason}"), log)
+    if why == "setup" and _no_memory(log):
+        return _as(run, no_memory(), log, status.get("finished_at"))
     if why in NOT_STARTED:
         return replace(run, stage=Stage.ERROR, message=str(status.get("error", "")), hint=NOT_STARTED[str(why)])
     if why == "stopped" or (code > KILLED and log.failed is None and not status.get("disk_full")):

@@ -135,8 +135,9 @@ def _no_time(found: Outcome, around: Surroundings, target: Target) -> str:
         return "the number of steps is unknown"
     if around.shape is None:
         return "the model's shape is unknown"
-    if target is Target.LOCAL and around.on_cluster and not around.settings.slurm.gpu_type:
-        return "slurm.gpu_type in smoltui.toml says which GPU"
+    slurm = around.settings.slurm
+    if target is Target.LOCAL and around.on_cluster and slurm.gpus and not slurm.gpu_type:
+        return "slurm.gpu_type in smoltui.toml names no GPU"
     return "no speed is known for this hardware and type of weights"
 
 
