@@ -23,6 +23,7 @@ BESIDE_DPO = (
     "run_health.py",
     "saved_model.py",
     "script_events.py",
+    "training_callbacks.py",
     "training_pairs.py",
 )
 """Modules that `dpo.py` imports from its own folder; they are shipped with it."""

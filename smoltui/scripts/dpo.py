@@ -16,10 +16,10 @@
     python dpo.py --config recipe.yaml [--output-dir DIR] [--work-dir DIR] [--exclude FILE] [--overwrite]
                   [--stop-ruined] [--keep DIR] [TRL flags]
 
-It runs as a child process on this machine or as a Job, without smoltui: it imports only `pair_format.py`,
-`saved_model.py` and `script_events.py` from its own folder. Each line of stdout that starts with `{"event"` is one
-event (`core/runs/events.py` lists and reads them); every other line is log text. Relative paths in the recipe start
-from its folder, as for `trl dpo` started there, or from `--work-dir`.
+It runs as a child process on this machine or as a Job, without smoltui: it imports only modules of its own folder.
+Each line of stdout that starts with `{"event"` is one event (`core/runs/events.py` lists and reads them); every other
+line is log text. Relative paths in the recipe start from its folder, as for `trl dpo` started there, or from
+`--work-dir`.
 
 SIGTERM during training is a pause: it saves a checkpoint after the current step and exits; `--resume_from_checkpoint`
 resumes with the same numbers. On several GPUs it is started by `accelerate launch`, and only rank 0 prints events.
@@ -38,9 +38,8 @@ import math
 import os
 import signal
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from importlib import metadata
 from pathlib import Path
@@ -55,10 +54,9 @@ from freed_memory import memory_saver
 from run_health import health_callback
 from saved_model import holds_model
 from script_events import Lines, RuinedError, WrongInputError, quiet, run_script
+from training_callbacks import TrainedError, continue_token_count, ends_before_the_first_step, pauser, reporter
 from training_pairs import is_dataset, load_pairs, pairs_hash, prepare_pairs
 
-PROGRESS_SECONDS = 0.25
-"""Minimum seconds between two progress events."""
 SAMPLED_WEIGHTS = 4096
 """Maximum elements of each trainable parameter that are compared before and after training."""
 PACKAGES = ("trl", "transformers", "datasets", "torch", "accelerate", "peft", "trackio", "huggingface_hub")
@@ -192,125 +190,6 @@ def share_moved(before: Mapping[str, Any], model: Any) -> float | None:
     total = sum(values.numel() for name, values in before.items() if name in after)
     moved = sum(int((after[name] != values).sum()) for name, values in before.items() if name in after)
     return moved / total if total else None
-
-
-def reporter(lines: Lines, plan: Callable[[Any, Any], Mapping[str, Any]]) -> Any:
-    """A TrainerCallback that prints events; `plan` returns the values of the plan event once the steps are known."""
-    from transformers import TrainerCallback
-
-    class Reporter(TrainerCallback):  # type: ignore[misc]
-        told = 0.0
-
-        def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            lines.emit("plan", **plan(args, state))
-            if state.global_step:
-                lines.emit("progress", step=state.global_step)  # it resumes from there
-            lines.phase("train")
-
-        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            now = time.monotonic()
-            if now - self.told >= PROGRESS_SECONDS or state.global_step >= state.max_steps:
-                self.told = now
-                lines.emit("progress", step=state.global_step)
-            if control.should_evaluate:
-                lines.phase("evaluate")
-
-        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-            values = {key: float(value) for key, value in (logs or {}).items() if isinstance(value, int | float)}
-            if "train_runtime" in values and state.global_step < state.max_steps:
-                return  # totals of a training that was paused
-            lines.emit("metrics", step=state.global_step, values=values)
-
-        def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            if state.global_step < state.max_steps:
-                lines.phase("train")
-
-        def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            path = Path(args.output_dir, f"checkpoint-{state.global_step}").absolute()
-            lines.emit("checkpoint", step=state.global_step, path=str(path))
-
-    return Reporter()
-
-
-class TrainedError(Exception):
-    """The checkpoint to resume from is one of the last step: only saving, or pushing, is left."""
-
-
-def ends_before_the_first_step() -> Any:
-    """A TrainerCallback that raises TrainedError if nothing is left to train.
-
-    The loop of transformers 5.23 looks at the number of steps only after a step: it would train one too many.
-    """
-    from transformers import TrainerCallback
-
-    class Ends(TrainerCallback):  # type: ignore[misc]
-        def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            if state.global_step >= state.max_steps:
-                raise TrainedError
-
-    return Ends()
-
-
-def pauser() -> Any:
-    """A TrainerCallback that ends the training after the step in which SIGTERM arrived, with a checkpoint of that step.
-
-    Used instead of `enable_jit_checkpoint` of transformers 5.23, which saves between the gradient and the update: the
-    random state has advanced by then, so with `disable_dropout: false` a resumed run has different losses; and
-    processes that get the signal at different moments stop at different steps, and wait for each other forever.
-    """
-    from transformers import TrainerCallback
-
-    class Pauser(TrainerCallback):  # type: ignore[misc]
-        asked = False
-        pausing = False
-
-        def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            owner = os.getpid()
-
-            def told(number: int, frame: Any) -> None:
-                if os.getpid() == owner:
-                    self.asked = True
-                else:  # a forked worker of the data loader has nothing to save
-                    os._exit(128 + number)
-
-            signal.signal(signal.SIGTERM, told)
-            # Whoever starts this script may block the signal until here, so that one which comes early is not lost.
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
-
-        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            if self.agreed(args) and state.global_step < state.max_steps:
-                self.pausing = True
-                args.save_only_model = False  # training cannot resume from the weights alone
-                control.should_save = control.should_training_stop = True
-
-        def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            if self.pausing:  # the end of the loop also calls this, although the epoch has not ended
-                control.should_save = control.should_evaluate = control.should_log = False
-
-        def agreed(self, args: Any) -> bool:
-            """Whether any process got the signal: all of them stop after the same step."""
-            if args.world_size == 1:
-                return self.asked
-            import torch
-
-            flag = torch.tensor(int(self.asked), device=args.device)
-            torch.distributed.all_reduce(flag, op=torch.distributed.ReduceOp.MAX)
-            return bool(flag.item())
-
-    return Pauser()
-
-
-def continue_token_count(trainer: Any) -> Any:
-    """A TrainerCallback that continues `num_tokens` from the checkpoint; TRL 1.16 restarts it at 0."""
-    from transformers import TrainerCallback
-
-    class Counter(TrainerCallback):  # type: ignore[misc]
-        def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            counts = [entry["num_tokens"] for entry in state.log_history if "num_tokens" in entry]
-            if counts and hasattr(trainer, "_total_train_tokens"):
-                trainer._total_train_tokens = int(counts[-1])
-
-    return Counter()
 
 
 def announce_tokenizing(lines: Lines) -> None:

@@ -17,6 +17,7 @@ The exit code is that of srun, because Slurm's own record of the job depends on 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -206,8 +207,8 @@ def is_full(folder: Path) -> bool:
             file.write(bytes(FULL_BYTES))
             file.flush()
             os.fsync(file.fileno())  # a file server may refuse it only now
-    except OSError:
-        return True
+    except OSError as error:
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
     finally:
         with contextlib.suppress(OSError):
             place.unlink(missing_ok=True)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import fcntl
 import functools
 import json
@@ -114,8 +115,8 @@ def is_full(folder: Path) -> bool:
             file.write(bytes(FULL_BYTES))
             file.flush()
             os.fsync(file.fileno())  # a file server may refuse it only now
-    except OSError:
-        return True
+    except OSError as error:
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
     finally:
         with contextlib.suppress(OSError):
             place.unlink(missing_ok=True)
