@@ -37,7 +37,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
     monkeypatch.setattr(jobs_module, "UNREACHED_SECONDS", 0.05)
     services = Services({"local": LocalEngine(SCRIPT), "hub": HubEngine()})
     for module in (runs_module, train_module):
-        monkeypatch.setattr(module, "default_services", lambda: services)
+        monkeypatch.setattr(module, "default_services", lambda *_: services)
     with local_hub(monkeypatch) as running:
         yield running
 
@@ -290,7 +290,7 @@ class TestLooking:
             (tmp_path / name).chmod(0o755)
         monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
         services = Services({"slurm": SlurmEngine(), "hub": HubEngine()})
-        monkeypatch.setattr(runs_module, "default_services", lambda: services)
+        monkeypatch.setattr(runs_module, "default_services", lambda *_: services)
         assert run(["hardware", "--json"]) == 0
         told = capsys.readouterr()
         assert [flavor["name"] for flavor in json.loads(told.out)] == ["cpu-basic", "a100-large"]

@@ -18,6 +18,8 @@ pytestmark = pytest.mark.slow
 
 Opened = Callable[..., Terminal]
 FRAME = r"1 Device(?s:.)*q Quit"
+HOME = r"fits:(?s:.*)packages  \w"
+"""Home with all its facts, however late they arrive."""
 
 
 def settled(terminal: Terminal, pattern: str = FRAME) -> Terminal:
@@ -307,11 +309,11 @@ def test_nobody_reads(opened: Opened) -> None:
 
 def test_a_light_terminal(opened: Opened) -> None:
     """It says so when it is asked, usually before the first frame; a later answer is no key, and changes nothing."""
-    with settled(opened()) as dark:
+    with settled(opened(), HOME) as dark:
         dark_start = dark.bytes
         assert dark.screen.buffer[0][0].bg == "303030"
     terminal = opened(background="\x1b]11;rgb:ffff/ffff/ffff\x07")
-    with settled(terminal):
+    with settled(terminal, HOME):
         assert terminal.screen.buffer[0][0].bg == "e4e4e4"
         assert terminal.bytes < 2 * dark_start
         terminal.send(b"\x1b]11;rgb:0000/0000/0000\x0754")
