@@ -200,7 +200,10 @@ def write_status(path: Path, status: dict[str, Any]) -> None:
 
 
 def is_full(folder: Path) -> bool:
-    """Whether nothing more can be written to a folder: its disk is full, or a quota is, which only a write shows."""
+    """Whether nothing more can be written to a folder: its disk is full, or a quota is, which only a write shows.
+
+    `backends/local/supervisor.py` has the same: both run alone, and import nothing of smoltui.
+    """
     place = folder / ".room"
     try:
         with place.open("wb") as file:

@@ -108,7 +108,10 @@ def open_own(path: Path, flags: int) -> int:
 
 
 def is_full(folder: Path) -> bool:
-    """Whether nothing more can be written to a folder: its disk is full, or a quota is, which only a write shows."""
+    """Whether nothing more can be written to a folder: its disk is full, or a quota is, which only a write shows.
+
+    `scripts/slurm_job.py` has the same: both run alone, and import nothing of smoltui.
+    """
     place = folder / ".room"
     try:
         with place.open("wb") as file:

@@ -104,6 +104,13 @@ CASES = {
             "srun: error: n1: task 0: Killed",
         ),
     ),
+    "OverMemoryKill, of a step": Case(
+        "FAILED JobLaunchFailure 0:9",
+        ERROR,
+        "more memory than it asked for",
+        "slurm.mem",
+        log=(STEP_2, "slurmstepd: error: StepId=1.0 exceeded memory limit (237289472 > 104857600), being killed"),
+    ),
     "out of memory, batch": Case(
         "OUT_OF_MEMORY OutOfMemory 0:125", ERROR, "more memory than it asked for", "slurm.mem"
     ),
