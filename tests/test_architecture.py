@@ -268,6 +268,14 @@ def test_the_list_of_engines_is_light() -> None:
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
 
 
+def test_the_list_of_runs_is_light() -> None:
+    """What a start of a run needs comes with the first start; a list of 200 runs has half a second."""
+    late = ("smoltui.backends.local.starting", "smoltui.core.settings.settings", "smoltui.backends.project")
+    modules = "smoltui.cli.main, smoltui.cli.runs, smoltui.backends.local.engine"
+    code = f"import sys, {modules}; print([name for name in sys.modules if name.startswith({late})])"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
 def test_a_start_reads_no_rows() -> None:
     """What reads pairs, with its patterns to compile, comes with the first pairs; the settings come after a frame."""
     late = ("smoltui.scripts.", "smoltui.core.settings.settings", "smoltui.core.actions.table", "textual.document")

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 SCRIPTS = Path(__file__).parent
+TRAINING_SCRIPT = SCRIPTS / "dpo.py"
 BESIDE_DPO = (
     "accelerator_guard.py",
     "answer_rules.py",

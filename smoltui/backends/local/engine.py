@@ -4,54 +4,44 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
-import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from smoltui.backends.local import ended as local_ended
 from smoltui.backends.local import summary as local_summary
-from smoltui.backends.local.checkpoints import Checkpoint, find_checkpoints, nothing_kept
+from smoltui.backends.local.checkpoints import Checkpoint, find_checkpoints
 from smoltui.backends.local.following import follow_log
-from smoltui.backends.local.launch import launch, lock_output, training_command, with_processes, write_inputs
 from smoltui.backends.local.log import RunLog
 from smoltui.backends.local.place import HERE
 from smoltui.backends.local.records import BadRecordError, read_spec, readable, unreadable
-from smoltui.backends.local.state import START_SECONDS, alive, look, newest_of, no_such_run, present, trains
+from smoltui.backends.local.state import START_SECONDS, alive, look, newest_of, no_such_run, present
 from smoltui.backends.local.tickets import waits_for
-from smoltui.backends.machine.interpreter import interpreter
-from smoltui.backends.machine.train_extra import require_train_extra
 from smoltui.backends.runs import store as run_store
 from smoltui.backends.runs.engine import Engine
-from smoltui.backends.runs.output_dir import refuse_model_in, same_folder
-from smoltui.backends.runs.token_check import refuse_tokens
 from smoltui.backends.system import data_folder, locks
 from smoltui.backends.system.threads import in_thread
-from smoltui.core.machine.sample import Sample
 from smoltui.core.runs import events
 from smoltui.core.runs.accelerate import CONFIG_NAME
-from smoltui.core.runs.rerun import NO_CHANGES, Changes, spec_of
+from smoltui.core.runs.rerun import NO_CHANGES, Changes
 from smoltui.core.runs.run import Run, RunSpec, Stage
 from smoltui.errors import InputError
-from smoltui.scripts import SCRIPTS
+from smoltui.scripts import TRAINING_SCRIPT
 
-SCRIPT = SCRIPTS / "dpo.py"
+if TYPE_CHECKING:
+    from smoltui.backends.local.starting import Starter
+    from smoltui.core.machine.sample import Sample
+
 POLL_SECONDS = 0.15
 """Seconds between two checks of a growing log file: selectors cannot watch regular files on Linux."""
 END_SECONDS = 10.0
 """How long to wait for the end of a run that was asked to pause or stop. Saving may take longer."""
-OUTPUT_SECONDS = 2.0
-"""How long to wait for a run that has just ended to release its output folder."""
-GONE_SECONDS = 2.0
-"""How long to wait for the end of a training whose supervisor was killed: the kernel kills it, too."""
 
 
 class LocalEngine(Engine):
@@ -63,7 +53,7 @@ class LocalEngine(Engine):
     place = HERE
 
     def __init__(
-        self, script: Path = SCRIPT, python: str = sys.executable, *, lock_seconds: float = locks.WAIT_SECONDS
+        self, script: Path = TRAINING_SCRIPT, python: str = sys.executable, *, lock_seconds: float = locks.WAIT_SECONDS
     ) -> None:
         """`lock_seconds`: how long to wait for another process that is starting a run, before that is an error."""
         self._script = script
@@ -78,8 +68,8 @@ class LocalEngine(Engine):
     # -- the contract
 
     async def submit(self, spec: RunSpec) -> Run:
-        refuse_tokens(spec)
-        run_id, supervisor = await in_thread(lambda: self._start(with_processes(spec)))
+        starter = self._starter()
+        run_id, supervisor = await in_thread(lambda: starter.start(spec))
         return await self._started(run_id, supervisor)
 
     async def list_runs(self) -> list[Run]:
@@ -144,7 +134,8 @@ class LocalEngine(Engine):
             MissingExtraError: the training packages are not installed.
         """
         self.refuse_changes(changes)
-        supervisor = await in_thread(lambda: self._resume(run_id))
+        starter = self._starter()
+        supervisor = await in_thread(lambda: starter.resume(run_id))
         return await self._started(run_id, supervisor)
 
     def stats(self, run_id: str, *, follow: bool = True) -> AsyncGenerator[Sample, None]:
@@ -156,6 +147,11 @@ class LocalEngine(Engine):
         return await in_thread(lambda: self._inspect(run_id))
 
     # -- implementation
+
+    def _starter(self) -> Starter:
+        from smoltui.backends.local.starting import Starter  # a list of runs need not wait for what a start imports
+
+        return Starter(self._script, self._python, self._lock_seconds, self._get, self._kept)
 
     async def _started(self, run_id: str, supervisor: subprocess.Popen[bytes] | None) -> Run:
         """The run once its supervisor has reported something; immediately if none was started."""
@@ -189,99 +185,6 @@ class LocalEngine(Engine):
         while not enough(run := await self.get(run_id)) and time.monotonic() < deadline:
             await asyncio.sleep(POLL_SECONDS)
         return run
-
-    def _start(self, spec: RunSpec) -> tuple[str, subprocess.Popen[bytes] | None]:
-        """The id of the run of `spec`, and its supervisor; None if the run exists already. Raises as `submit`."""
-        with run_store.locked(self._lock_seconds):  # simultaneous starts see each other
-            for run_id, known in _specs():
-                if known.get("label") == spec.label:
-                    return run_id, None
-                if same_folder(known.get("output_dir"), spec.output_dir) and not self._get(run_id).is_final:
-                    raise InputError(
-                        f"Run {run_id} has not ended and writes to this folder: {spec.output_dir}",
-                        f"Cancel it: smoltui cancel {run_id}; or use another folder: --output-dir "
-                        f"{Path(spec.output_dir).name}-2",
-                    )
-            python = self._python_for(spec)
-            refuse_model_in(spec)
-            output = lock_output(spec, seconds=OUTPUT_SECONDS)
-            held: int | None = None
-            try:
-                folder, held = run_store.new_run_dir()
-                try:
-                    write_inputs(folder, spec)
-                    data_folder.write_json(
-                        folder / "spec.json",
-                        {**asdict(spec), "created_at": time.time(), "log_key": secrets.token_hex(8)},
-                    )
-                    argv = training_command(folder, spec, self._script, python)
-                    return folder.name, launch(folder, argv, spec, held, output)
-                except BaseException as error:
-                    shutil.rmtree(folder, ignore_errors=True)
-                    if isinstance(error, OSError):
-                        raise run_store.unwritable(folder, error) from error
-                    raise
-            except BaseException:
-                output.give_up()
-                raise
-            finally:
-                _close(held, output.descriptor)
-
-    def _resume(self, run_id: str) -> subprocess.Popen[bytes]:
-        """The supervisor that resumes a run. Raises as `resume`."""
-        folder = run_store.run_dir(run_id)
-        with run_store.locked(self._lock_seconds):
-            run = readable(self._get(run_id))
-            if not run.is_final:
-                raise InputError(f"This run has not ended and cannot be resumed: {run_id}", "List runs: smoltui ps")
-            if run.stage == Stage.COMPLETED:
-                raise InputError(
-                    f"This run has reached its last step; there is nothing to resume: {run_id}",
-                    f"Repeat it: smoltui rerun {run_id}; or continue training with another recipe.",
-                )
-            spec = spec_of(run.raw["spec"])
-            if spec is None:
-                raise InputError(
-                    f"The specification of this run cannot be read: {folder / 'spec.json'}",
-                    "Start a new run: smoltui train FOLDER",
-                )
-            status = run.raw["status"] or {}
-            if not _gone(status):
-                raise InputError(
-                    f"The supervisor is gone, but training continues in process {status['child_pid']}",
-                    f"Stop it first: kill {status['child_pid']}",
-                )
-            for other, known in _specs():
-                newer = float(known.get("created_at") or 0) > float(run.created_at or 0)
-                if newer and same_folder(known.get("output_dir"), spec.output_dir):
-                    raise InputError(
-                        f"Run {other} has since trained into the same folder: {spec.output_dir}",
-                        f"Start over from the first step: smoltui rerun {run_id}",
-                    )
-            checkpoint = self._kept(run_id)
-            if checkpoint is None:
-                raise nothing_kept(run_id, spec)
-            argv = training_command(folder, spec, self._script, self._python_for(spec), checkpoint=checkpoint)
-            output = lock_output(spec, seconds=OUTPUT_SECONDS)
-            held = None
-            try:
-                held = run_store.lock_run(folder)
-                write_inputs(folder, spec)
-                return launch(folder, argv, spec, held, output, resumed=checkpoint)
-            except OSError as error:
-                output.give_up()
-                raise run_store.unwritable(folder, error) from error
-            except BaseException:
-                output.give_up()
-                raise
-            finally:
-                _close(held, output.descriptor)
-
-    def _python_for(self, spec: RunSpec) -> tuple[str, ...]:
-        """The first words of the training command. Raises as `interpreter`, and MissingExtraError for our own."""
-        if self._script == SCRIPT and not spec.python:
-            require_train_extra()
-        return interpreter(spec.python, Path(spec.project), spec.packages, self._python)
 
     def _kept(self, run_id: str) -> Checkpoint | None:
         with self._lock:
@@ -385,12 +288,6 @@ class LocalEngine(Engine):
         return log
 
 
-def _specs() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Id and stored specification of each run, newest first; an empty specification for a folder without one."""
-    for run_id in run_store.run_ids():
-        yield run_id, data_folder.read_json(run_store.run_dir(run_id) / "spec.json") or {}
-
-
 def _launched(folder: Path) -> int:
     """When the run, or its last part, was started, in nanoseconds of the file system's clock; 0 if unknown, -1 if
     there is no run."""
@@ -398,22 +295,6 @@ def _launched(folder: Path) -> int:
         return (folder / "launch.json").stat().st_mtime_ns
     except OSError:
         return 0 if (folder / "spec.json").exists() else -1
-
-
-def _gone(status: Mapping[str, object]) -> bool:
-    """Whether a training process has ended; waits for one whose supervisor was just killed."""
-    deadline = time.monotonic() + GONE_SECONDS
-    while trains(status):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(POLL_SECONDS)
-    return True
-
-
-def _close(*descriptors: int | None) -> None:
-    for descriptor in descriptors:
-        if descriptor is not None:
-            os.close(descriptor)
 
 
 def _reap_later(process: subprocess.Popen[bytes]) -> None:

@@ -19,6 +19,7 @@ from smoltui.backends.local.log_events import (
     BEFORE_OURS,
     EVENT,
     FIGURES,
+    PHASE,
     RARE,
     before_ours,
     counts,
@@ -102,13 +103,23 @@ class RunLog:
     def _take_rare(self, data: bytes, begin: int, place: int) -> int:
         """Takes over all events but metrics and progress; returns the offset in `data` where training (re)starts."""
         floor = 0
+        phases: list[int] = []
         for match in RARE.finditer(data, begin):
-            event = event_at(data, match.start())
-            if event is None or not counts(event, rest_of_line(data, match.start()), self.key):
+            at = match.start()
+            if data.startswith(PHASE, at):  # one after each evaluation, and only the newest counts
+                phases.append(at)
+                continue
+            event = event_at(data, at)
+            if event is None or not counts(event, rest_of_line(data, at), self.key):
                 continue
             if isinstance(event, events.Planned):
-                floor = match.start()  # earlier steps belong to another part of the run
-            self._take(event, place + match.start())
+                floor = at  # earlier steps belong to another part of the run
+            self._take(event, place + at)
+        for at in reversed(phases):
+            # The object may have a second "event": then it is another one, which only `counts` could let in.
+            if isinstance(event := event_at(data, at), events.PhaseChanged):
+                self._take(event, place + at)
+                break
         return floor
 
     def _take_newest(self, data: bytes, begin: int, floor: int, place: int) -> None:

@@ -68,7 +68,9 @@ class Pieces:
         except OSError as error:
             raise unreadable_log(self.path, error.strerror or str(error)) from error
         try:
-            while data := os.pread(descriptor, CHUNK, self.offset):
+            size = os.fstat(descriptor).st_size
+            # No more than there is: memory for a whole chunk is taken from the system and given back each time.
+            while data := os.pread(descriptor, min(CHUNK, max(0, size - self.offset)), self.offset):
                 if self._inside:
                     first = data.find(b"\n") + 1
                     self.offset += first or len(data)

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 from smoltui.backends.local.checkpoints import Checkpoint, find_checkpoints, newest_complete
 from smoltui.backends.local.log import RunLog
-from smoltui.backends.local.log_cause import cause
 from smoltui.backends.local.records import Records, read_records
 from smoltui.backends.local.supervisor import boot_id, started_ticks, uptime
 from smoltui.backends.local.tickets import folder as queue_folder
@@ -66,10 +65,10 @@ def present(log: RunLog, found: Found) -> Run:
         "finished_at": status.get("finished_at"),
         "seconds_before": _seconds_before(launch),
     }
-    run = replace(log.run, raw=raw, **times)
     if status.get("exit_code") is not None:
         log.read(to_end=True)
         return _ended(replace(log.run, raw=raw, **times), status, log)
+    run = replace(log.run, raw=raw, **times)
     # A run that an older version started has no lock.
     if not (held if held is not None else alive(status)):
         if held is False:
@@ -144,6 +143,8 @@ def _ended(run: Run, status: Mapping[str, Any], log: RunLog) -> Run:
         kept = newest_of(log)
         message = f"Paused at step {kept.step}" if kept else "Stopped before saving a checkpoint"
         return with_resuming(replace(run, stage=Stage.CANCELED, message=message), log)
+    from smoltui.backends.local.log_cause import cause  # a list of good ends need not wait for it
+
     message, hint = cause(code, status, log)
     return with_resuming(replace(run, stage=Stage.ERROR, message=message, hint=hint or None), log)
 

@@ -9,7 +9,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from smoltui.backends.project.project import Project
 from smoltui.errors import InputError, PairsError
 
 if TYPE_CHECKING:
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from smoltui.backends.pairs.curation_file import CurationFile
     from smoltui.backends.pairs.pair_sizes import Looked
     from smoltui.backends.pairs.store import Meta
+    from smoltui.backends.project.project import Project
     from smoltui.core.pairs.curation import Curation
     from smoltui.core.pairs.sizes import PairSizes
     from smoltui.core.settings.settings import Settings

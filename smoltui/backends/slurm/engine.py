@@ -58,12 +58,11 @@ from smoltui.core.runs.rerun import NO_CHANGES, Changes, spec_of
 from smoltui.core.runs.run import Run, RunSpec, Stage
 from smoltui.errors import InputError, SmoltuiError
 from smoltui.safe_text import safe_line
-from smoltui.scripts import SCRIPTS
+from smoltui.scripts import TRAINING_SCRIPT
 
 if TYPE_CHECKING:
     from smoltui.core.preflight.preflight import Facts
 
-SCRIPT = SCRIPTS / "dpo.py"
 LOG_SECONDS = 1.0
 """Seconds between two looks at a log: it is on a file server."""
 END_SECONDS = 10.0
@@ -76,7 +75,7 @@ class SlurmEngine(Engine):
     place = SLURM
 
     def __init__(
-        self, script: Path = SCRIPT, *, poll_seconds: float = POLL_SECONDS, log_seconds: float = LOG_SECONDS
+        self, script: Path = TRAINING_SCRIPT, *, poll_seconds: float = POLL_SECONDS, log_seconds: float = LOG_SECONDS
     ) -> None:
         """`poll_seconds`: least seconds between two questions about all runs; `log_seconds`: between two looks at a
         log."""

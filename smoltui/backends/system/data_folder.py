@@ -7,6 +7,7 @@ import os
 import stat
 import threading
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,11 @@ def home() -> Path:
     """The data folder: `SMOLTUI_HOME`, or the system's folder for application data."""
     if chosen := os.environ.get("SMOLTUI_HOME"):
         return expanded(chosen).absolute()
+    return _system_folder(os.environ.get("XDG_DATA_HOME"), os.environ.get("HOME"))
+
+
+@lru_cache(maxsize=1)  # asked for each of thousands of runs
+def _system_folder(*_depends_on: str | None) -> Path:
     from platformdirs import user_data_path
 
     return user_data_path("smoltui", appauthor=False)

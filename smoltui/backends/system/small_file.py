@@ -10,6 +10,8 @@ from pathlib import Path
 
 MOST_BYTES = 1 << 20
 """Maximum bytes of a file that people write by hand."""
+_BLOCK = 1 << 16
+"""Bytes read at once of a file that grew; a larger buffer takes longer than the reading."""
 
 
 def read_small(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
@@ -22,9 +24,13 @@ def read_small(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
     """
     _refuse_others(os.stat(path), path)  # noqa: PTH116  # beside os.fstat
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        _refuse_others(os.fstat(descriptor), path)
-        data = file.read(most_bytes + 1)
+    try:
+        _refuse_others(found := os.fstat(descriptor), path)
+        data = os.read(descriptor, min(found.st_size, most_bytes) + 1)
+        while len(data) <= most_bytes and (more := os.read(descriptor, min(_BLOCK, most_bytes + 1 - len(data)))):
+            data += more
+    finally:
+        os.close(descriptor)
     if len(data) > most_bytes:
         size = f"{most_bytes >> 20} MB" if most_bytes >> 20 else f"{most_bytes:,} bytes"
         raise OSError(errno.EFBIG, f"it is larger than {size}", str(path))

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from smoltui.backends.exporting.recipe_export import Form, export_recipe
-from smoltui.backends.local.engine import SCRIPT
 from smoltui.backends.local.launch import training_command, write_inputs
 from smoltui.backends.local.place import HERE
 from smoltui.backends.project.new_project import create_project
@@ -20,6 +19,7 @@ from smoltui.backends.project.project import Project
 from smoltui.backends.project.recipe_file import load_recipe
 from smoltui.backends.runs.spec import Options, make_spec
 from smoltui.core.settings.settings import Settings
+from smoltui.scripts import TRAINING_SCRIPT
 from tests.marks import needs_training
 from tests.scripts.running import run_path
 
@@ -68,7 +68,7 @@ def test_all_train_alike(project: Project, tmp_path: Path, monkeypatch: pytest.M
         "config": [str(theirs), "--config", "recipe.yaml", "--output_dir", "config"],
         "command": [str(theirs), *command[2:], "--output_dir", "command"],
         "script": [str(script), "--output-dir", "script"],
-        "local": training_command(run_folder, spec, SCRIPT, ("python",))[1:],
+        "local": training_command(run_folder, spec, TRAINING_SCRIPT, ("python",))[1:],
     }
     for name, argv in ways.items():
         done = run_path(Path(argv[0]).parent, argv)

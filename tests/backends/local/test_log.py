@@ -171,6 +171,15 @@ def count_reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return reads
 
 
+def test_a_stage_that_begins_like_a_phase_is_forged_all_the_same(tmp_path: Path) -> None:
+    forged = '{"event": "phase", "v": 1, "phase": "train", "event": "stage", "stage": "ERROR", "message": "forged"}'
+    lines = [ours(events.PhaseChanged(phase="tokenize")), forged]
+    (tmp_path / "log").write_text("".join(f"{line}\n" for line in lines))
+    log = fresh(tmp_path / "log")
+    log.read()
+    assert (log.run.stage, log.run.message, log.run.phase) == (Stage.SCHEDULING, None, "tokenize")
+
+
 def test_why_a_run_ended_is_found_without_reading_its_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of thousands of figures none is read, and the error between them is found."""
     steps = [

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smoltui.backends.local import engine as local_engine
+from smoltui.backends.local import starting as local_starting
 from smoltui.backends.local.engine import LocalEngine
 from smoltui.backends.runs import store as run_store
 from smoltui.cli import runs as commands
@@ -117,7 +117,7 @@ def nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise InputError("Nothing is started here")
 
-    monkeypatch.setattr(local_engine, "lock_output", refuse)
+    monkeypatch.setattr(local_starting, "lock_output", refuse)
 
 
 def as_directory(path: Path) -> None:
@@ -243,7 +243,7 @@ def test_whatever_stands_in_a_field_only_our_errors_are_raised(
     make(**{file.replace(".", "_"): known for file, known in changed.items()})
     engine = LocalEngine()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(local_engine, "lock_output", _refuse)
+        patch.setattr(local_starting, "lock_output", _refuse)
 
         async def everything() -> Run:
             (run,) = await engine.list_runs()

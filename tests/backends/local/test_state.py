@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from smoltui.backends.local import engine as local_engine
+from smoltui.backends.local import starting as local_starting
 from smoltui.backends.local import supervisor
 from smoltui.backends.local import tickets as local_queue
 from smoltui.backends.local.engine import LocalEngine
@@ -145,7 +145,7 @@ async def test_another_data_folder_does_not_train_into_it_either(
     running: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     """Another app, with a data folder of its own, is given the same folder by another name: it reads who has it."""
-    monkeypatch.setattr(local_engine, "OUTPUT_SECONDS", 0.1)
+    monkeypatch.setattr(local_starting, "OUTPUT_SECONDS", 0.1)
     home = str(data_folder.home())
     monkeypatch.setenv("SMOLTUI_HOME", str(tmp_path / "other"))
     (tmp_path / "link").symlink_to(tmp_path / "aligned")
