@@ -97,7 +97,7 @@ class HubEngine(Continuing, Engine):
                 spec again first searches for the Job.
         """
         await in_thread(job_records.ready)
-        await in_thread(lambda: job_pending.begin(spec))
+        await in_thread(lambda: job_pending.begin(spec, self._namespaces))
         try:
             tell = partial(self._submitting.__setitem__, spec.label)
             job = await hub_submit.submit(spec, tell)

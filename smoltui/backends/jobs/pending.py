@@ -1,14 +1,14 @@
 """Submissions under way, on disk: one that was interrupted (a killed process, a lost machine) is found by its label.
 
 One JSON file per submission, `starting/<label>.json` in the data folder, written before the first request and deleted
-after the Job has its own record.
+after the Job has its own record. So two apps that start the same at the same time see each other, and pay one Job.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -17,14 +17,20 @@ from typing import Any
 from smoltui.backends.jobs import records
 from smoltui.backends.jobs.job_json import id_of, labels_of, run_of
 from smoltui.backends.runs import chains
-from smoltui.backends.system.data_folder import home, private_folder, read_json, write_json
+from smoltui.backends.system import locks
+from smoltui.backends.system.data_folder import home, mtime, private_folder, read_json, write_json
+from smoltui.backends.system.processes import is_ours, this_process
 from smoltui.core.runs.chain import STEPS, Chain, Step
 from smoltui.core.runs.rerun import spec_of
+from smoltui.core.runs.rivals import rival
 from smoltui.core.runs.run import LABEL, RunSpec
 from smoltui.errors import InputError
 
 KEPT_SECONDS = 86_400.0
 """A submission without a Job is forgotten after this time."""
+UNSEEN_SECONDS = 120.0
+"""A Job that another app submitted this recently may not have been listed here yet. Also how long a submission from
+another machine counts as under way, because its process cannot be looked up."""
 
 
 def folder() -> Path:
@@ -36,20 +42,58 @@ def _path(label: str) -> Path:
     return folder() / f"{label}.json"
 
 
-def begin(spec: RunSpec) -> None:
+def begin(spec: RunSpec, seen: Collection[str] = ()) -> None:
     """Records that `spec` is being submitted.
 
+    `seen`: ids of the Jobs that the person could know of; about a second one of these, the person was asked.
+
     Raises:
-        InputError: the data folder cannot be written.
+        InputError: another app is submitting the same, or has just done so; the data folder cannot be written.
     """
+    said = {"spec": asdict(spec), **this_process(), "at": time.time()}
     try:
         private_folder(folder())
-        write_json(_path(spec.label), {"spec": asdict(spec), "pid": os.getpid(), "at": time.time()})
+        lock = locks.take(home() / "starting.lock", "Another smoltui has been starting a Job for 10 s ({pid})")
+        try:
+            if other := rival(spec, (), _elsewhere(seen), on_disk=False):
+                raise InputError(
+                    f"Nothing was started. In another smoltui, {other}",
+                    "Wait until it is listed; then start a second one if you want two.",
+                )
+            write_json(_path(spec.label), said)
+        finally:
+            os.close(lock)
     except OSError as error:
         raise InputError(
             f"The start of a Job cannot be recorded ({error.strerror}): {folder()}",
             "Free some space there, or set SMOLTUI_HOME to another folder.",
         ) from error
+
+
+def _elsewhere(seen: Collection[str]) -> Iterator[RunSpec]:
+    """What other apps are submitting, or have just submitted without its being `seen` here."""
+    for path in folder().glob("*.json"):
+        data = read_json(path) or {}
+        if (spec := spec_of(data.get("spec"))) is not None and _is_under_way(data):
+            yield spec
+    for path in records.folder().glob("*.json"):
+        if path.stem not in seen and _is_recent(mtime(path)):
+            data = read_json(path) or {}
+            if data.get("submitted_by") == this_process() or not _is_recent(data.get("submitted_at")):
+                continue
+            if (spec := spec_of(data.get("spec"))) is not None:
+                yield spec
+
+
+def _is_under_way(data: Mapping[str, object]) -> bool:
+    me, pid = this_process(), data.get("pid")
+    if data.get("host") != me["host"]:
+        return _is_recent(data.get("at"))
+    return isinstance(pid, int) and pid != me["pid"] and is_ours(pid)
+
+
+def _is_recent(at: object) -> bool:
+    return isinstance(at, int | float) and time.time() - at < UNSEEN_SECONDS
 
 
 def end(label: str) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from smoltui.backends.system.data_folder import home, private_folder, read_json, write_json
+from smoltui.backends.system.processes import this_process
 from smoltui.core.runs import events
 from smoltui.core.runs.command import CommandSpec
 from smoltui.core.runs.run import Run, RunSpec, can_resume
@@ -60,6 +61,7 @@ def write(run: Run, spec: RunSpec | CommandSpec) -> None:
             "id": run.id,
             "namespace": run.namespace,
             "submitted_at": time.time(),
+            "submitted_by": this_process(),
             "events": {},
             **known,
             "timeout_seconds": spec.timeout_seconds,

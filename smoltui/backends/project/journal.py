@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from smoltui.backends.system import data_folder, locks
+from smoltui.backends.system.processes import is_ours
 from smoltui.backends.system.small_file import read_small, replace_small
 from smoltui.core.foreign.token_stop import leak_in_file
 from smoltui.core.undo.history import NO_FILE, History, Step, steps_as_json, steps_from_json
@@ -289,12 +290,4 @@ def _read(path: Path) -> bytes | None:
 
 def _another_app(step: Step) -> int:
     """The process that made a step, if it is another one that still runs; otherwise 0."""
-    if step.by in (0, os.getpid()):
-        return 0
-    try:
-        os.kill(step.by, 0)
-    except ProcessLookupError:
-        return 0
-    except OSError:  # of another account: the number was given to somebody else
-        return 0
-    return step.by
+    return step.by if step.by != os.getpid() and is_ours(step.by) else 0

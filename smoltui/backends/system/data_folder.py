@@ -24,8 +24,9 @@ DEEPEST = 32
 RECENT, RECENT_LOCK = "recent.json", "recent.lock"
 """The recent projects, and the lock of that file."""
 OURS = frozenset(
-    {"runs", "runs.lock", "queue", "chains", "jobs", "crashes", "debug", "cache", "pairs", "ui", "undo"}
-    | {"slurm", "slurm.lock", RECENT, RECENT_LOCK}
+    {"runs", "runs.lock", "queue", "jobs", "job-ends.json", "starting", "starting.lock", "slurm", "slurm.lock"}
+    | {"chains", "requests", "sweeps", "evaluations", "pairs", "environments", "cache", "crashes", "debug"}
+    | {"ui", "undo", RECENT, RECENT_LOCK}
 )
 """Names that smoltui creates in its data folder. A folder with other files is used for something else, too."""
 
