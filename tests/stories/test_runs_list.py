@@ -17,6 +17,7 @@ from smoltui.backends.jobs.place import JOBS
 from smoltui.backends.project.project import Project
 from smoltui.backends.runs import monitor
 from smoltui.backends.services import Services
+from smoltui.backends.system.ui_state import Remembered
 from smoltui.core.runs import events
 from smoltui.core.runs.cost import Flavor
 from smoltui.core.runs.metrics import METRICS
@@ -97,6 +98,21 @@ async def test_an_engine_nobody_has_heard_of(tmp_path: Path, wait_until: Wait, l
         await wait_until(lambda: "does not report processor and memory" in seen(app, "StatsPanel"))
         await pilot.press("X", "y")
         await wait_until(lambda: "CANCELED" in seen(app, "RunList"))
+
+
+async def test_the_run_i_left_is_in_view_when_i_come_back(tmp_path: Path, wait_until: Wait) -> None:
+    """The list comes when the room has one row for it; the cursor is on a row that is far below."""
+    remembered = Remembered(tmp_path)
+    remembered.project.put("runs.run", "job0019")
+    services = Services({"hub": Shelf([job(number) for number in range(20)])})
+    app = SmoltuiApp(Project(tmp_path), services, opening="runs", remembered=remembered)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_until(lambda: "run-0019" in seen(app, "#run-head"))
+        await wait_until(lambda: "run-0019" in seen(app, "RunList"))
+        rows = app.query_one(RunList).size.height
+        await pilot.resize_terminal(80, 18)
+        await wait_until(lambda: app.query_one(RunList).size.height < rows)
+        assert "run-0019" in seen(app, "RunList")
 
 
 @pytest.mark.slow

@@ -244,10 +244,11 @@ class Following(Charting, ReadingLine):
             line.append(f"  {mark.short}", _mark_style(mark)).append(words.rstrip())
         monitor = self.workspace.monitor
         phase, rests = PHASES.get(run.phase or "", run.phase), known.is_final or known.stage == Stage.SCHEDULING
-        cost = self.cost_words(known, monitor.cost(known, time.time()))
+        so_far = monitor.cost(known, time.time())
+        cost = self.cost_words(known, so_far)
         parts: list[tuple[str, str | Style]] = [
             (safe_line(phase, 40) if phase and not rests else "", ""),
-            (f"{cost} USD" if cost else "", "dim"),
+            ("cost unknown" if cost and so_far is None else f"{cost} USD" if cost else "", "dim"),
             ("Trackio" if self._tracker else "", Style(color="cyan", underline=True, link=self._tracker)),
             *((warned.word, "bold yellow") for warned in monitor.warned.get(run.id, ())),
             (safe_line(redact(known.message or ""), 200), "yellow" if known.is_final else "dim"),

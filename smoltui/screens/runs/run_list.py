@@ -129,6 +129,7 @@ class RunList(ScrollView, Selectable, can_focus=True):
             self.virtual_size = Size(0, len(runs))
             self._drawn = {}
             self.refresh(layout=True)
+            self.call_after_refresh(self._keep_in_view)  # runs above it may have come
         elif runs:
             self.tick()
         else:
@@ -162,6 +163,7 @@ class RunList(ScrollView, Selectable, can_focus=True):
 
     def on_resize(self) -> None:
         self._drawn = {}
+        self._keep_in_view()  # the run that was recalled may have been selected while there was room for one row
         self.refresh()
 
     def on_click(self, event: events.Click) -> None:
@@ -194,8 +196,11 @@ class RunList(ScrollView, Selectable, can_focus=True):
     def watch_cursor(self, old: int, new: int) -> None:
         self._refresh_row(old)
         self._refresh_row(new)
-        self.scroll_to_region(Region(0, new, 1, 1), animate=False)
+        self._keep_in_view()
         self._tell()
+
+    def _keep_in_view(self) -> None:
+        self.scroll_to_region(Region(0, self.cursor, 1, 1), animate=False)
 
     def _tell(self) -> None:
         run = self.highlighted
