@@ -57,7 +57,7 @@ def begin(spec: RunSpec, seen: Collection[str] = ()) -> None:
         try:
             if other := rival(spec, (), _elsewhere(seen), on_disk=False):
                 raise InputError(
-                    f"Nothing was started. In another smoltui, {other}",
+                    f"Another smoltui was first: {other}",
                     "Wait until it is listed; then start a second one if you want two.",
                 )
             write_json(_path(spec.label), said)

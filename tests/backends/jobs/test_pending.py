@@ -57,7 +57,7 @@ async def test_what_another_app_is_starting_is_not_started_again(
     with pytest.raises(InputError) as caught:
         await HubEngine().submit(spec("mine", project=str(own_machine)))
     assert caught.value.message == (
-        "Nothing was started. In another smoltui, demo is being started, and pushes to the same repository: ada/aligned"
+        "Another smoltui was first: demo is being started, and pushes to the same repository: ada/aligned"
     )
     assert not server.asked("POST", r"^/api/jobs/ada$")
     assert [path.stem for path in pending.folder().iterdir()] == ["theirs"]
@@ -78,7 +78,7 @@ async def test_what_another_app_is_starting_is_not_started_again(
 def test_a_start_is_under_way_as_long_as_its_process(own_machine: Path, of: dict[str, Any], refused: bool) -> None:
     under_way(spec("theirs"), **of)
     if refused:
-        with pytest.raises(InputError, match="Nothing was started"):
+        with pytest.raises(InputError, match="Another smoltui was first"):
             pending.begin(spec("mine"))
     else:
         pending.begin(spec("mine"))
@@ -96,7 +96,7 @@ def test_a_job_that_was_not_listed_here_yet_counts_too(own_machine: Path, monkey
     pending.end("mine")
     record = records.read("0123") or {}
     records.save({**record, "submitted_by": {"host": HERE, "pid": 1 << 22}})
-    with pytest.raises(InputError, match="Nothing was started"):
+    with pytest.raises(InputError, match="Another smoltui was first"):
         pending.begin(spec("mine"))
     pending.begin(spec("mine"), {"0123"})  # the person was asked
     pending.end("mine")
@@ -132,4 +132,4 @@ sys.stdin.readline()  # it is still under way
     for app in apps:
         app.communicate("\n")
     assert said.count("begun\n") == 1
-    assert sum("In another smoltui, demo is being started" in line for line in said) == 3
+    assert sum("Another smoltui was first: demo is being started" in line for line in said) == 3
