@@ -50,6 +50,9 @@ def running() -> Iterator[LocalHub]:
         server.datasets["labs/pairs"] = Dataset({"train.jsonl": (PAIR * 3).encode()})
         server.datasets["labs/odd"] = Dataset({"train.jsonl": b'{"text": "no pair"}\n'})
         server.datasets["labs/empty"] = Dataset({"train.jsonl": PAIR.replace("You.", "").encode() * 2})
+        same = json.dumps({"prompt": "Who?", "chosen": "I.", "rejected": "I."}) + "\n"
+        server.datasets["labs/same"] = Dataset({"train.jsonl": same.encode() * 3})
+        server.datasets["labs/same-so-far"] = Dataset({"train.jsonl": (same * 64 + PAIR).encode()})
         yield server
 
 
@@ -79,6 +82,8 @@ WRONG = [
     ({"eval_strategy": "steps", "eval_steps": 5}, "labs/pairs has no such split: test"),
     ({"dataset_name": "labs/odd"}, "labs/odd"),
     ({"dataset_name": "labs/empty"}, "None of the 2 rows is a usable pair"),
+    ({"dataset_name": "labs/same"}, "All 3 pairs have identical answers"),
+    ({"dataset_name": "labs/same-so-far"}, "All of the first 64 pairs have identical answers"),
     ({"report_to": "wandb"}, "report_to: wandb needs WANDB_API_KEY, which the Job does not have"),
     ({"hub_model_id": "someone/aligned"}, "ada cannot push to the namespace of someone/aligned"),
     ({"hub_model_id": "club/aligned"}, "ada cannot push to club/aligned: its role in club is read"),

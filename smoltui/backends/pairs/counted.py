@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -192,14 +192,18 @@ def curated_pairs(folder: Path, content: str) -> Counted:
 
 
 def _judged(source: PairSource) -> Counted:
-    """The set with its first rows judged, as training judges them."""
+    return judged(source.rows(0, LOOKED_AT), len(source), source.split)
+
+
+def judged(first: Iterable[object], rows: int, split: str) -> Counted:
+    """A set of `rows` rows with its `first` ones judged, as training judges them."""
     from smoltui.backends.data_files.text import Broken
     from smoltui.backends.pairs.pair_sizes import Looking
     from smoltui.core.pairs.preference import pair_of
 
-    unusable, broken, judged, looking = Counter[str](), None, 0, Looking(len(source))
-    for index, row in enumerate(source.rows(0, LOOKED_AT)):
-        judged += 1
+    unusable, broken, count, looking = Counter[str](), None, 0, Looking(rows)
+    for index, row in enumerate(first):
+        count += 1
         if isinstance(row, Broken):
             unusable["broken"] += 1
             broken = broken or row.problem
@@ -209,7 +213,7 @@ def _judged(source: PairSource) -> Counted:
             looking.see(pair)
         else:
             unusable[pair.reason] += 1
-    return Counted(len(source), source.split, broken, judged, unusable, looking.looked())
+    return Counted(rows, split, broken, count, unusable, looking.looked())
 
 
 def _of_store(folder: Path, meta: Meta) -> Counted:

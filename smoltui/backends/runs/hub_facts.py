@@ -9,8 +9,7 @@ import asyncio
 import netrc
 import os
 import time
-from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,10 +20,11 @@ from smoltui.backends.data_files.head import raw_head
 from smoltui.backends.data_files.source import PairsSpec, UnknownShapeError, is_local, pairs_of
 from smoltui.backends.hub import client as hub
 from smoltui.backends.hub.models import ModelRepo, model_repo
-from smoltui.backends.pairs.counted import Counted
+from smoltui.backends.pairs.counted import judged
 from smoltui.backends.pairs.curated import reading_of
 from smoltui.backends.runs.plan import UNUSABLE_FIX, Plan
 from smoltui.backends.system.threads import in_thread
+from smoltui.core.pairs.sizes import PairSizes
 from smoltui.core.preflight.check import Check
 from smoltui.core.preflight.hub_checks import (
     Found,
@@ -171,12 +171,14 @@ def _read_pairs(plan: Plan, wanted: PairsSpec, held_out: str) -> PairsAnswer:
         return PairsAnswer(name, problem=error.message, fix=error.hint, key=_key_of(error.message, plan.values))
     except SmoltuiError as error:
         return PairsAnswer(name, unknown=error.message)
-    judged = _judged(head.rows, whole=head.whole, split=head.split)
-    if judged.problem:
-        return PairsAnswer(name, problem=judged.problem, fix=UNUSABLE_FIX, key="")
+    first = judged(head.rows, len(head.rows) + (0 if head.whole else 1), head.split)
+    if first.problem:
+        return PairsAnswer(name, problem=first.problem, fix=UNUSABLE_FIX, key="")
     more = f"; the first of {wanted.others + 1} sets, the others were not read" if wanted.others else ""
-    told = f"The first {judged.judged} rows of {safe_line(name, 120)}, {safe_line(head.split, 40)}, read as pairs{more}"
-    return PairsAnswer(name, told, warning=judged.warning)
+    told = f"The first {first.judged} rows of {safe_line(name, 120)}, {safe_line(head.split, 40)}, read as pairs{more}"
+    looked = first.looked
+    sizes = PairSizes(looked.pairs, looked.identical) if looked is not None and looked.pairs else None
+    return PairsAnswer(name, told, warning=first.warning, sizes=sizes, is_whole=head.whole)
 
 
 def _key_of(problem: str, values: Mapping[str, Any]) -> str:
@@ -185,26 +187,6 @@ def _key_of(problem: str, values: Mapping[str, Any]) -> str:
     if named == "datasets":
         return named  # it holds split and configuration, too
     return "dataset_train_split" if "split" in problem else "dataset_config" if "configuration" in problem else named
-
-
-def _judged(rows: Sequence[object], *, whole: bool, split: str) -> Counted:
-    """The verdict on the first rows, as the Pairs room and training judge them."""
-    from smoltui.backends.data_files.text import Broken
-    from smoltui.scripts.pair_format import examine
-    from smoltui.scripts.pair_turns import NotAPairError
-
-    unusable: Counter[str] = Counter()
-    for row in rows:
-        if isinstance(row, Broken):
-            unusable["broken"] += 1
-            continue
-        try:
-            problems: Sequence[NotAPairError] = examine(row).problems
-        except NotAPairError as error:
-            problems = [error]
-        if problems:
-            unusable[problems[0].reason] += 1
-    return Counted(len(rows) + (0 if whole else 1), split, None, len(rows), unusable)
 
 
 # -- where the model goes

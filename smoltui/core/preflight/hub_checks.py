@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from smoltui.core.pairs.sizes import PairSizes
 from smoltui.core.preflight.check import Check
+from smoltui.core.preflight.pair_checks import identical_checks
 from smoltui.core.recipe import Act, Fix, Level
 from smoltui.core.recipe.effective import trackers
 from smoltui.core.recipe.fix import edits, writes
@@ -61,6 +63,10 @@ class PairsAnswer:
     """Why nothing is known; empty if something is."""
     key: str = "dataset_name"
     """The key of the recipe that is wrong; empty if the pairs are."""
+    sizes: PairSizes | None = None
+    """Of the first rows that are pairs, without their tokens; None if nothing was read."""
+    is_whole: bool = False
+    """The set has no more rows than these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +135,8 @@ def _pairs(answer: PairsAnswer) -> list[Check]:
     if answer.warning:
         listed = Fix(act=Act.PAIRS)
         checks.append(Check("unusable rows", Level.WARN, answer.warning, "List them: smoltui pairs", listed))
+    if answer.sizes is not None:
+        checks += identical_checks(answer.sizes, of_first=not answer.is_whole)
     return checks
 
 

@@ -20,15 +20,19 @@ LONG = 4
 
 def size_checks(sizes: PairSizes | None) -> list[Check]:
     """The checks; none if nothing was looked at."""
-    return [] if sizes is None else [*_identical(sizes), *_cut(sizes), *_long(sizes)]
+    return [] if sizes is None else [*identical_checks(sizes), *_cut(sizes), *_long(sizes)]
 
 
-def _identical(sizes: PairSizes) -> Iterator[Check]:
+def identical_checks(sizes: PairSizes, *, of_first: bool = False) -> Iterator[Check]:
+    """The check of answers that don't differ; none if few are. `of_first`: only the first pairs were looked at."""
+    looked_at = f"{'the first ' if of_first else ''}{_number(sizes.pairs)} pairs"
     if sizes.identical == sizes.pairs:
-        said = f"All {_number(sizes.pairs)} pairs have identical answers: the gradient is 0, and nothing is learned"
-        yield Check("identical", Level.STOP, said, "Check which columns are chosen and rejected.", Fix(act=Act.PAIRS))
+        all_of = f"All of {looked_at}" if of_first else f"All {looked_at}"
+        said = f"{all_of} have identical answers: the gradient is 0, and nothing is learned"
+        step = "Check which columns are chosen and rejected."
+        yield Check("identical", Level.STOP, said, step, Fix(act=Act.PAIRS), estimated=of_first)
     elif sizes.identical > SOME * sizes.pairs:
-        said = f"{_number(sizes.identical)} of {_number(sizes.pairs)} pairs have identical answers and teach nothing"
+        said = f"{_number(sizes.identical)} of {looked_at} have identical answers and teach nothing"
         yield Check("identical", Level.WARN, said, "Exclude them in Pairs: a audits, A x excludes.", Fix(act=Act.PAIRS))
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from smoltui.core.pairs.sizes import PairSizes, differ_at, quantiles
-from smoltui.core.preflight.pair_checks import size_checks
+from smoltui.core.preflight.pair_checks import identical_checks, size_checks
 from smoltui.core.recipe import Level
 
 GOOD = PairSizes(96, 0, measured=96, max_length=64, longest=60, lengths=quantiles(range(20, 61)))
@@ -35,6 +35,16 @@ GOOD = PairSizes(96, 0, measured=96, max_length=64, longest=60, lengths=quantile
 def test_each_size_gets_one_sentence(sizes: PairSizes, name: str, level: Level, words: str) -> None:
     (check,) = size_checks(sizes)
     assert (check.name, check.level) == (name, level) and words in check.sentence and check.next_step and check.fix
+
+
+def test_the_first_pairs_are_an_estimate_of_all() -> None:
+    sizes = PairSizes(64, 64)
+    (whole,), (first,) = identical_checks(sizes), identical_checks(sizes, of_first=True)
+    assert (whole.estimated, first.estimated) == (False, True) and first.sentence.startswith(
+        "All of the first 64 pairs"
+    )
+    (some,) = identical_checks(replace(sizes, identical=9), of_first=True)
+    assert some.level is Level.WARN and some.sentence.startswith("9 of the first 64 pairs have identical answers")
 
 
 def test_good_pairs_and_unknown_ones_say_nothing() -> None:
