@@ -128,7 +128,10 @@ def preflight(facts: Facts) -> list[Check]:
     """The checks in display order: the recipe, where it runs, memory, time and money, what is kept."""
     if facts.leaks:
         return recipe_checks(facts)
-    checks = [*recipe_checks(facts), *hub_checks(facts.hub), *facts.of_engine]
+    checks = recipe_checks(facts)
+    # Of a set that was also read here as a whole, its first rows on the Hub say the same again.
+    of_pairs = {check.name for check in checks} & {"identical", "unusable rows"}
+    checks += [check for check in hub_checks(facts.hub) if check.name not in of_pairs] + [*facts.of_engine]
     if facts.place.on_disk:
         checks += _output(facts)
     if facts.place.pays:

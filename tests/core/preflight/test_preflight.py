@@ -14,7 +14,9 @@ from smoltui.core.machine.account import Account
 from smoltui.core.machine.duration import Hardware, duration
 from smoltui.core.machine.fit import estimate
 from smoltui.core.machine.model_shape import KNOWN
+from smoltui.core.pairs.sizes import PairSizes
 from smoltui.core.preflight.check import Check, Problem, may_start
+from smoltui.core.preflight.hub_checks import HubAnswers, PairsAnswer
 from smoltui.core.preflight.preflight import Facts, Output, preflight
 from smoltui.core.recipe import Act, Fix, Level, check, summarise
 from smoltui.core.recipe.packages import packages_for
@@ -212,6 +214,16 @@ def test_each_fact_that_matters_has_its_check(
 def test_enter_fixes_it(place: Place, changes: dict[str, Any], name: str, words: str) -> None:
     found = named(preflight(replace(facts(place), **changes)), name)
     assert found.fix is not None and found.fix.words == words
+
+
+def test_what_is_known_of_all_pairs_is_not_said_again_of_the_first() -> None:
+    sizes, answer = PairSizes(900, 900), PairsAnswer("a/b", "read", warning="2 of 64", sizes=PairSizes(64, 64))
+    known = replace(facts(JOBS), sizes=sizes, pairs_warning="2 of 902 rows", hub=HubAnswers(pairs=answer))
+    said = [check.sentence for check in preflight(known) if check.name in ("identical", "unusable rows")]
+    assert len(said) == 2 and said[0] == "2 of 902 rows" and said[1].startswith("All 900 pairs")
+    fresh = replace(facts(JOBS), hub=HubAnswers(pairs=answer))
+    said = [check.sentence for check in preflight(fresh) if check.name in ("identical", "unusable rows")]
+    assert len(said) == 2 and said[0] == "2 of 64" and said[1].startswith("All of the first 64 pairs")
 
 
 def test_a_placeholder_is_one_problem_and_not_two() -> None:
