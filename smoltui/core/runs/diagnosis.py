@@ -73,13 +73,15 @@ _IMAGE = re.compile(
 _PREEMPTED = re.compile(r"preempt|evict|node (?:was )?(?:lost|shut ?down|drained|failure)|spot inst", re.IGNORECASE)
 _QUOTA = re.compile(r"disk quota", re.IGNORECASE)
 _DISK = re.compile(r"No space left on device|ephemeral[- ]storage|disk quota|\[Errno 28\]", re.IGNORECASE)
+_SIGNALS = {132: "SIGILL", 134: "SIGABRT", 135: "SIGBUS", 136: "SIGFPE", 139: "SIGSEGV"}
+"""Exit code of a shell whose program was ended by a signal: 128 and the signal's number."""
 _EXIT_CODE = re.compile(r"exit(?:ed with)? (?:code|status):?\s*(\d+)", re.IGNORECASE)
 
 GPU_MEMORY = re.compile(r"CUDA out of memory|(?:torch|cuda)\.OutOfMemoryError|HIP out of memory|CUBLAS_STATUS_ALLOC")
 MAIN_MEMORY = re.compile(r"\bMemoryError\b|DefaultCPUAllocator|Cannot allocate memory|^Killed$|Out Of Memory")
 PACKAGES = re.compile(
     r"No solution found when resolving|Could not find a version that satisfies|ResolutionImpossible"
-    r"|No matching distribution|ModuleNotFoundError|No module named|Failed to (?:download|build) "
+    r"|No matching distribution|ModuleNotFoundError|No module named|Failed to build "
 )
 DRIVER = re.compile(
     r"NVIDIA driver|CUDA driver version|no kernel image is available|no CUDA-capable device|CUDA unknown error"
@@ -99,7 +101,7 @@ ACCESS = re.compile(
 )
 NETWORK = re.compile(
     r"Max retries exceeded|name resolution|Connect(?:ion)?(?:Error|Timeout)|ReadTimeout|LocalEntryNotFound"
-    r"|429 Client Error|50[0234] Server Error"
+    r"|429 Client Error|50[0234] Server Error|Failed to (?:download|fetch)\b"
 )
 _REFUSED = re.compile(r"4\d\d (?:Client Error|Forbidden|Unauthorized|Not Found)\b", re.IGNORECASE)
 _LARGER = "choose a flavor with more"
@@ -296,6 +298,9 @@ def _unexplained(symptoms: Symptoms, about: Circumstances, at: str) -> Diagnosis
         case 143:
             what = f"Stopped by the platform (exit code 143){at}{last}"
             return Diagnosis(Kind.PREEMPTED, what, run_again(about.run_id))
+        case int(number) if number in _SIGNALS:
+            what = f"Crashed ({_SIGNALS[number]}, exit code {number}){at}{last}"
+            return Diagnosis(Kind.EXIT, what, see_log(about.run_id))
         case int(number):
             return Diagnosis(Kind.EXIT, f"Exited with code {number}{at}{last}", see_log(about.run_id))
         case _:

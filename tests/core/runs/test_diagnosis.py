@@ -43,6 +43,18 @@ def symptoms_of(*lines: str) -> Symptoms:
         (EXIT_1, ["ERROR: Could not find a version that satisfies the requirement trl==9"], Kind.PACKAGES, "trl==9"),
         (EXIT_1, [*TRACEBACK, "ModuleNotFoundError: No module named 'wandb'"], Kind.PACKAGES, "missing: wandb"),
         (
+            "Job failed with exit code: 2. Reason: Error",
+            ["error: Failed to fetch: `https://pypi.org/simple/trl/`", "  Caused by: dns error"],
+            Kind.NETWORK,
+            "A server could not be reached: error: Failed to fetch: `https://pypi.org/simple/trl/`",
+        ),
+        (
+            "Job failed with exit code: 139. Reason: Error",
+            ["loading"],
+            Kind.EXIT,
+            "Crashed (SIGSEGV, exit code 139); last line: loading",
+        ),
+        (
             EXIT_1,
             [*TRACEBACK, "ValueError: chat template is missing", "bye"],
             Kind.EXCEPTION,
