@@ -323,6 +323,7 @@ def richer(run: Run, known: Run | None) -> Run:
     """`run` with what only `known` has: the plan, the step and the curve come from the log, not from a list."""
     if known is None or run.history.known or not (known.history.known or known.plan or known.step):
         return run
+    kept = [step for step in (run.kept_step, known.kept_step) if step is not None]  # the list may be older than the log
     return replace(
         run,
         plan=run.plan or known.plan,
@@ -331,7 +332,7 @@ def richer(run: Run, known: Run | None) -> Run:
         history=known.history,
         phase=run.phase or known.phase,
         moved=run.moved if run.moved is not None else known.moved,
-        kept_step=run.kept_step if run.kept_step is not None else known.kept_step,
+        kept_step=max(kept, default=None),
         health=run.health or known.health,
         model_path=run.model_path or known.model_path,
         pushed_to=run.pushed_to or known.pushed_to,

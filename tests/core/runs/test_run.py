@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from smoltui.core.runs import events
 from smoltui.core.runs.metrics import History, as_word
 from smoltui.core.runs.pace import Pace, as_age, as_time
-from smoltui.core.runs.run import Run, Stage, is_final, timeout_seconds
+from smoltui.core.runs.run import Run, Stage, is_final, richer, timeout_seconds
 
 
 def run() -> Run:
@@ -62,6 +64,17 @@ def test_a_resumed_run_stands_where_its_checkpoint_does() -> None:
         now = now.after(event)
     assert (now.step, now.message, now.hint) == (8, "Resumed from step 8", None)
     assert now.summary()["resumable"] is False
+
+
+@pytest.mark.parametrize(
+    ("listed", "followed", "kept"), [(320, 640, 640), (640, 320, 640), (None, 320, 320), (320, None, 320), (None,) * 3]
+)
+def test_the_newest_checkpoint_counts_whoever_saw_it(
+    listed: int | None, followed: int | None, kept: int | None
+) -> None:
+    """A list was read before the Job ended, its log afterwards; or the other way round."""
+    known = replace(run(), kept_step=followed, step=640)
+    assert richer(replace(run(), kept_step=listed), known).kept_step == kept
 
 
 def test_a_curve_has_one_value_a_step_after_a_resume() -> None:
