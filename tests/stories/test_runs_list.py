@@ -429,3 +429,9 @@ async def test_i_read_values_with_the_cursor_and_ask_what_they_mean(tmp_path: Pa
         assert not app.screen.query_one("#chart-1").display
         await pilot.press("escape")
         await wait_until(lambda: "▸reward margin" in seen(app, "#chart-1"))
+
+
+def test_a_cost_is_squeezed_before_it_is_cut() -> None:
+    (cost,) = [column for column in columns.COLUMNS if column.name == "cost"]
+    assert cost.padded("0.02 / 80.00", 80) == " 0.02 / 80.00"
+    assert cost.padded("<0.001 / 12.50", 80) == " <0.001/12.50"

@@ -115,6 +115,8 @@ class Column:
     def padded(self, text: str, width: int) -> str:
         """`text` as wide as the column is in a list of `width` cells; what is too long is cut."""
         cells = self.cells(width)
+        if cell_len(text) >= cells and self.align == ">":
+            text = text.replace(" / ", "/")  # 0.002/12.50
         if cell_len(text) >= cells and (cells < self.width or self.cut_inside):
             kept = cells - 2
             end = kept // 2 if self.cut_inside else 0
