@@ -159,7 +159,8 @@ def read(view: CurveView, pairs: PairFacts | None = None, said: Remark | None = 
 def _undecided(view: CurveView) -> tuple[Verdict, str]:
     """Why there is no verdict: yet, or at the end."""
     if view.over:
-        return Verdict.UNCLEAR, f"{view.step} steps: too few values, or too small a change."
+        steps = "1 step" if view.step == 1 else f"{view.step} steps"
+        return Verdict.UNCLEAR, f"{steps}: too few values, or too small a change."
     planned = f" of {view.planned}" if view.planned else ""
     return Verdict.EARLY, f"{view.step}{planned} step{'' if view.step == 1 and not planned else 's'} so far."
 

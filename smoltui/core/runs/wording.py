@@ -60,9 +60,9 @@ def _(event: events.PhaseChanged, max_steps: int | None = None) -> str:
 @in_words.register(events.Planned)
 def _(event: events.Planned, max_steps: int | None = None) -> str:
     parts = [
-        f"{event.max_steps} steps",
+        f"{event.max_steps} step{'' if event.max_steps == 1 else 's'}",
         f"{event.epochs:.3g} epoch{'' if event.epochs == 1 else 's'}",
-        f"{event.train_pairs} pairs",
+        f"{event.train_pairs} pair{'' if event.train_pairs == 1 else 's'}",
     ]
     if event.held_out_pairs is not None:
         parts.append(f"{event.held_out_pairs} held out")

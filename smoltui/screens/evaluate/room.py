@@ -360,7 +360,7 @@ class EvaluateRoom(Choosing, Measuring, Copying):
             return f"Press a to compare these models on these prompts, or m to measure them on held-out pairs.{more}"
         said = f"{sheet.complete:,} {'answer' if sheet.complete == 1 else 'answers'}{self._saved_words(loaded)}"
         if missing := len(sheet.missing()):
-            said += f" {missing:,} prompts are not answered by all."
+            said += f" {missing:,} {'prompt is' if missing == 1 else 'prompts are'} not answered by all."
         elif sheet.all_alike:
             said += " No answer differs."
         return f"{said}{self._manner_words()} {next_step(self, self._answers_end(missing))} G shows the figures."
