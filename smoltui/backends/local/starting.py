@@ -32,6 +32,7 @@ OUTPUT_SECONDS = 2.0
 GONE_SECONDS = 2.0
 """How long to wait for the end of a training whose supervisor was killed: the kernel kills it, too."""
 GONE_POLL_SECONDS = 0.15
+"""Seconds between two looks at it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Starter:
     """Starts and resumes runs for an engine."""
 
     script: Path
+    """The training script: ours, unless it is a test's."""
     python: str
     """The Python of this app."""
     lock_seconds: float
