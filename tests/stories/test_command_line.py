@@ -239,7 +239,13 @@ def test_ctrl_c_cancels_a_followed_run(project: Path, tmp_path: Path) -> None:
         "preflight_facts.check_plan = none\n"
         f"sys.exit(run(['train', {str(project)!r}, '--set', 'end=hang', '--json']))\n"
     )
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a test in the background ignores it
+    )
     assert process.stdout is not None
     for line in process.stdout:
         if '"metrics"' in line:
