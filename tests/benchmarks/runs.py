@@ -160,6 +160,8 @@ def measure(url: str, hub: Connection, home: Path) -> None:
         app.idle(300)
         polls = asked("polls") - first
         tell(f"requests in 5 minutes, {FOLLOWED} Jobs followed", f"{polls}, all silent")
+        app.press("q", limit=0.5)  # leaves the log
+        app.settle(1.0, 5.0)
         began = time.perf_counter()
         app.press("q", limit=0.0)
         while psutil.pid_exists(app.pid) and psutil.Process(app.pid).status() != psutil.STATUS_ZOMBIE:
