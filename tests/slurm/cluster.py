@@ -151,13 +151,12 @@ class Cluster:
             process.wait()
         self._running.clear()
         shutil.rmtree(self._sockets, ignore_errors=True)
-        for entry in Path("/proc").iterdir():  # a slurmstepd outlives its slurmd
+        for entry in Path("/proc").iterdir():  # a slurmstepd outlives its slurmd; a training, its killed script
             if entry.name.isdecimal():
                 with suppress(OSError):
-                    if (
-                        f"{self.folder}/".encode() in (entry / "environ").read_bytes()
-                        and b"slurm" in (entry / "comm").read_bytes()
-                    ):
+                    environ = (entry / "environ").read_bytes()
+                    of_slurm = b"slurm" in (entry / "comm").read_bytes() or b"\0SLURM_JOB_ID=" in b"\0" + environ
+                    if of_slurm and f"{self.folder}/".encode() in environ:
                         os.kill(int(entry.name), signal.SIGKILL)
 
     def _start(self, name: str, *arguments: str, program: str = "") -> None:

@@ -22,8 +22,8 @@ from smoltui.backends.runs import store as run_store
 from smoltui.backends.runs.output_dir import refuse_model_in, same_folder
 from smoltui.backends.runs.token_check import refuse_tokens
 from smoltui.backends.system import data_folder
-from smoltui.core.runs.rerun import spec_of
-from smoltui.core.runs.run import Run, RunSpec, Stage
+from smoltui.core.runs.rerun import refuse_resume, spec_of
+from smoltui.core.runs.run import Run, RunSpec
 from smoltui.errors import InputError
 from smoltui.scripts import TRAINING_SCRIPT
 
@@ -97,13 +97,7 @@ class Starter:
         folder = run_store.run_dir(run_id)
         with run_store.locked(self.lock_seconds):
             run = readable(self.get(run_id))
-            if not run.is_final:
-                raise InputError(f"This run has not ended and cannot be resumed: {run_id}", "List runs: smoltui ps")
-            if run.stage == Stage.COMPLETED:
-                raise InputError(
-                    f"This run has reached its last step; there is nothing to resume: {run_id}",
-                    f"Repeat it: smoltui rerun {run_id}; or continue training with another recipe.",
-                )
+            refuse_resume(run)
             spec = spec_of(run.raw["spec"])
             if spec is None:
                 raise InputError(

@@ -54,7 +54,7 @@ from smoltui.core.preflight.check import Check
 from smoltui.core.runs import events
 from smoltui.core.runs.choice import Choice
 from smoltui.core.runs.cost import Flavor
-from smoltui.core.runs.rerun import NO_CHANGES, Changes, spec_of
+from smoltui.core.runs.rerun import NO_CHANGES, Changes, refuse_resume, spec_of
 from smoltui.core.runs.run import Run, RunSpec, Stage
 from smoltui.errors import InputError, SmoltuiError
 from smoltui.safe_text import safe_line
@@ -280,13 +280,7 @@ class SlurmEngine(Engine):
         with locked():
             self._queue.fresh(age=ASK_SECONDS)
             run = readable(self._get(run_id, age=None))
-            if not run.is_final:
-                raise InputError(f"This run has not ended and cannot be resumed: {run_id}", "List runs: smoltui ps")
-            if run.stage == Stage.COMPLETED:
-                raise InputError(
-                    f"This run has reached its last step; there is nothing to resume: {run_id}",
-                    f"Repeat it: smoltui rerun {run_id}; or continue training with another recipe.",
-                )
+            refuse_resume(run)
             records = self._records(run_id)
             spec = spec_of(records.spec)
             if spec is None:

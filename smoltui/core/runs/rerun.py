@@ -7,7 +7,8 @@ from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any
 
 from smoltui.core.foreign.field_types import FITS, FieldType, field_types
-from smoltui.core.runs.run import Run, RunSpec
+from smoltui.core.runs.run import Run, RunSpec, Stage
+from smoltui.errors import InputError
 
 
 def spec_of(data: object) -> RunSpec | None:
@@ -67,6 +68,17 @@ def again(spec: RunSpec, label: str, *, output_dir: str | None = None) -> RunSpe
     """
     labels = {key: label if value == spec.label else value for key, value in spec.labels.items()}
     return replace(spec, label=label, labels=labels, output_dir=output_dir or spec.output_dir, then=())
+
+
+def refuse_resume(run: Run) -> None:
+    """Raises InputError for a run that has not ended, or that is complete."""
+    if not run.is_final:
+        raise InputError(f"This run has not ended and cannot be resumed: {run.id}", "List runs: smoltui ps")
+    if run.stage == Stage.COMPLETED:
+        raise InputError(
+            f"This run has reached its last step; there is nothing to resume: {run.id}",
+            f"Repeat it: smoltui rerun {run.id}; or continue training with another recipe.",
+        )
 
 
 def kept_elsewhere(run: Run, changes: Changes) -> str:

@@ -234,11 +234,8 @@ class Answering(Agreeing):
 
     def _stopped_words(self, doing: str) -> str:
         missing = len(self._sheet.missing()) if doing == ANSWERING else 0
-        more = (
-            f" {missing:,} {'prompt is' if missing == 1 else 'prompts are'} left."
-            if missing and self._sheet.complete
-            else ""
-        )
+        left = "1 prompt is" if missing == 1 else f"{missing:,} prompts are"
+        more = f" {left} left." if missing and self._sheet.complete else ""
         return f"Stopped. Complete answers are kept.{more}"
 
     def _take(self, event: Event) -> None:
