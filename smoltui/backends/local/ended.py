@@ -1,12 +1,11 @@
-"""A run that has ended, saved beside its log as `end.json`, so that a list of thousands reads one small file per run.
+"""A run that has ended, as it is saved (`backends/runs/saved_ends.py`) so that no list reads its records or log again.
 
-It is a cache: ignored if a record or the log is not the one that it was made of. The records themselves and the curve
-are read on demand.
+What was saved is ignored if a record or the log is not the one that it was made of. The records themselves and the
+curve are read on demand.
 """
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -28,18 +27,14 @@ from smoltui.backends.local.value_checks import (
     or_none,
     wrong_value,
 )
-from smoltui.backends.system import data_folder
 from smoltui.core.runs import events
 from smoltui.core.runs.health import remark_in
 from smoltui.core.runs.run import FINAL, Run
 from smoltui.errors import InputError
 
-NAME = "end.json"
 VERSION = 2
 """Goes up when the sentences about ends change, so that old ones are made again."""
 MADE_OF = ("spec.json", "launch.json", "status.json", "log")
-MOST_BYTES = 1 << 18
-"""A larger file was not written here."""
 _VALUES: dict[str, Check] = {
     "name": is_text,
     "stage": FINAL.__contains__,
@@ -89,16 +84,16 @@ class RecordsOnDemand(Mapping[str, Any]):
         return 3
 
 
-def save(folder: Path, run: Run, checkpoint: str | None) -> None:
-    """Saves a run that has ended; if the disk cannot be written, it is worked out again next time.
+def as_saved(folder: Path, run: Run, checkpoint: str | None) -> dict[str, Any] | None:
+    """What to save of a run that has ended; None if its records or its log cannot be found.
 
     `checkpoint`: path of the checkpoint from which it can be resumed.
     """
     made_of = _made_of(folder)
     if made_of is None:
-        return
+        return None
     health = run.health
-    data = {
+    return {
         "version": VERSION,
         "made_of": made_of,
         "checkpoint": checkpoint,
@@ -115,18 +110,11 @@ def save(folder: Path, run: Run, checkpoint: str | None) -> None:
         ).as_json(),
         "lasts": events.Metrics(values=_lasts(run)).as_json(),
     }
-    with suppress(OSError):
-        data_folder.write_json(folder / NAME, data, indent=None)
 
 
-def load(folder: Path) -> Run | None:
-    """The run as it was saved; None if it was not, or if its files are others now."""
-    try:
-        with (folder / NAME).open("rb") as file:
-            data = json.loads(file.read(MOST_BYTES))
-    except (OSError, ValueError, RecursionError):
-        return None
-    if not isinstance(data, dict) or data.get("version") != VERSION or data.get("made_of") != _made_of(folder):
+def from_saved(folder: Path, data: Mapping[str, Any] | None) -> Run | None:
+    """The run in this folder from what was saved of it; None if that is nothing, of other files, or not from here."""
+    if data is None or data.get("version") != VERSION or data.get("made_of") != _made_of(folder):
         return None
     values: dict[str, Any] = {name: data.get(name) for name in _VALUES}
     lasts = events.from_json(data["lasts"]) if isinstance(data.get("lasts"), dict) else None

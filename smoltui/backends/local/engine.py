@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from smoltui.backends.local import ended as local_ended
 from smoltui.backends.local import summary as local_summary
 from smoltui.backends.local.checkpoints import Checkpoint, find_checkpoints
-from smoltui.backends.local.following import follow_log
 from smoltui.backends.local.log import RunLog
 from smoltui.backends.local.place import HERE
 from smoltui.backends.local.records import BadRecordError, read_spec, readable, unreadable
@@ -25,6 +24,7 @@ from smoltui.backends.local.state import START_SECONDS, alive, look, newest_of, 
 from smoltui.backends.local.tickets import waits_for
 from smoltui.backends.runs import store as run_store
 from smoltui.backends.runs.engine import Engine
+from smoltui.backends.runs.saved_ends import SavedEnds
 from smoltui.backends.system import data_folder, locks
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.runs import events
@@ -81,6 +81,8 @@ class LocalEngine(Engine):
     def follow(
         self, run_id: str, *, follow: bool = True, tail: int | None = None
     ) -> AsyncGenerator[events.Event, None]:
+        from smoltui.backends.local.following import follow_log
+
         return follow_log(
             self.get,
             run_id,
@@ -222,22 +224,30 @@ class LocalEngine(Engine):
 
     def _list(self) -> list[Run]:
         data_folder.tighten()
-        runs = []
-        for run_id in run_store.run_ids():
+        runs, ids, ends = [], run_store.run_ids(), SavedEnds()
+        for run_id in ids:
             try:
-                runs.append(self._get(run_id))
+                runs.append(self._look_up(run_id, ends))
             except InputError:
                 continue  # a folder without a run
+        ends.write(ids)
         return runs
 
     def _get(self, run_id: str) -> Run:
+        ends = SavedEnds()
+        run = self._look_up(run_id, ends)
+        ends.write()
+        return run
+
+    def _look_up(self, run_id: str, ends: SavedEnds) -> Run:
+        """The run, from `ends` if it was saved there; else what is found of its end is put there."""
         folder = run_store.run_dir(run_id)
         with self._lock:
             launched = _launched(folder)
             known = self._ended.get(run_id)
             if known is not None and known[0] == launched:
                 return known[1]
-            if run_id not in self._logs and (saved := local_ended.load(folder)) is not None:
+            if run_id not in self._logs and (saved := local_ended.from_saved(folder, ends.get(run_id))) is not None:
                 self._ended[run_id] = (launched, saved)
                 return saved
             try:
@@ -251,7 +261,8 @@ class LocalEngine(Engine):
             ended = over and status.get("exit_code") is not None
             if ended:
                 kept = newest_of(log) if run.resumable else None
-                local_ended.save(folder, run, str(kept.path) if kept else None)
+                if (end := local_ended.as_saved(folder, run, str(kept.path) if kept else None)) is not None:
+                    ends.put(run_id, end)
             # Beside the record of an end, the summary of a short log saves less time than it costs.
             if log.offset - log.saved > (0 if over and not ended else local_summary.WORTH_BYTES):
                 local_summary.save(log)

@@ -8,13 +8,15 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
+from smoltui.backends.runs.saved_ends import SavedEnds
 from smoltui.backends.system import data_folder
 from smoltui.core.foreign.server_values import finite
 from smoltui.core.machine.duration import Past
 from smoltui.core.runs import events
 from smoltui.core.runs.rerun import spec_of
 
-FOLDERS = ("runs", "slurm")
+HERE = "runs"
+FOLDERS = (HERE, "slurm")
 """Folders of the data folder with one folder per run."""
 MOST = 60
 """Records that are read."""
@@ -23,11 +25,12 @@ MOST = 60
 def past_speeds(hardware: str) -> list[Past]:
     """What whole runs on this hardware took, the newest first."""
     found: list[Past] = []
+    ends = SavedEnds()
     for path in _newest():
         spec = spec_of(data_folder.read_json(path))
         if spec is None or not hardware or spec.hardware != hardware or spec.expected_usual <= 0:
             continue
-        if (seconds := _seconds(path.parent)) is not None:
+        if (seconds := _seconds(path.parent, ends)) is not None:
             found.append(Past(seconds / spec.expected_usual, spec.expected_usual))
     return found
 
@@ -40,13 +43,13 @@ def _newest() -> list[Path]:
     return sorted(paths, key=lambda path: data_folder.mtime(path) or 0.0, reverse=True)[:MOST]
 
 
-def _seconds(folder: Path) -> float | None:
+def _seconds(folder: Path, ends: SavedEnds) -> float | None:
     """Seconds of the training loop, from what was saved when the run was listed; None without an end, or if the run
     was resumed."""
     if (data_folder.read_json(folder / "launch.json") or {}).get("resumed"):
         return None
-    ended = data_folder.read_json(folder / "end.json") or {}
-    if (seconds := finite(ended.get("trained_seconds"))) is not None:
+    ended = ends.get(folder.name) if folder.parent.name == HERE else None
+    if ended is not None and (seconds := finite(ended.get("trained_seconds"))) is not None:
         return seconds or None
     summary = data_folder.read_json(folder / "summary.json") or {}
     said = summary.get("finished")

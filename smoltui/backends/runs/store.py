@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -41,7 +39,7 @@ def new_run_dir() -> tuple[Path, int]:
         InputError: the data folder cannot be written.
     """
     while True:
-        path = runs_folder() / secrets.token_hex(4)
+        path = runs_folder() / os.urandom(4).hex()
         try:
             data_folder.private_folder(runs_folder())
             path.mkdir(mode=0o700)
@@ -103,22 +101,31 @@ def locked(seconds: float = locks.WAIT_SECONDS) -> Iterator[None]:
 
 
 def sweep() -> None:
-    """Deletes leftovers of starts that were killed: folders without a run, half-written records.
+    """Deletes leftovers of processes that were killed: folders without a run, half-written files.
 
     Only while `locked`: a process that starts a run holds that lock.
     """
     with suppress(OSError):
+        home = data_folder.home()
+        ours = tuple(f".{name}." for name in data_folder.OURS)  # the folder can have files of others
+        _delete_half_written(home, {entry.name for entry in os.scandir(home) if entry.name.startswith(ours)})
         for entry in list(os.scandir(runs_folder())):
             folder = Path(entry.path)
             with suppress(OSError):
                 if not entry.is_dir(follow_symlinks=False):
                     continue
                 names = {path.name for path in folder.iterdir()}
-                for name in names:
-                    if name.startswith(".") and ".json" in name and not _writes(name.rpartition(".")[2]):
-                        (folder / name).unlink(missing_ok=True)
+                _delete_half_written(folder, names)
                 if "spec.json" not in names and "log" not in names and locks.held(folder / LOCK_NAME) is False:
+                    import shutil
+
                     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _delete_half_written(folder: Path, names: set[str]) -> None:
+    for name in names:
+        if name.startswith(".") and ".json" in name and not _writes(name.rpartition(".")[2]):
+            (folder / name).unlink(missing_ok=True)
 
 
 def _writes(suffix: str) -> bool:

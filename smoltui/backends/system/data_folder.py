@@ -24,9 +24,9 @@ DEEPEST = 32
 RECENT, RECENT_LOCK = "recent.json", "recent.lock"
 """The recent projects, and the lock of that file."""
 OURS = frozenset(
-    {"runs", "runs.lock", "queue", "jobs", "job-ends.json", "starting", "starting.lock", "slurm", "slurm.lock"}
-    | {"chains", "requests", "sweeps", "evaluations", "pairs", "environments", "cache", "crashes", "debug"}
-    | {"ui", "undo", RECENT, RECENT_LOCK}
+    {"runs", "runs.lock", "run-ends.jsonl", "queue", "jobs", "job-ends.json", "starting", "starting.lock", "slurm"}
+    | {"slurm.lock", "chains", "requests", "sweeps", "evaluations", "pairs", "environments", "cache", "crashes"}
+    | {"debug", "ui", "undo", RECENT, RECENT_LOCK}
 )
 """Names that smoltui creates in its data folder. A folder with other files is used for something else, too."""
 
@@ -113,14 +113,19 @@ def write_json(path: Path, data: object, *, indent: int | None = 1, private: boo
 
     If `private`, only its owner can read it; a report in a project folder is not. Raises OSError.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     # Half a surrogate pair, which cannot be encoded, is escaped as \udc80, which is valid JSON.
     encoded = json.dumps(data, ensure_ascii=False, indent=indent).encode("utf-8", "backslashreplace")
+    replace_file(path, encoded, private=private)
+
+
+def replace_file(path: Path, data: bytes, *, private: bool = True) -> None:
+    """Replaces `path` with `data`, atomically; if `private`, only its owner can read it. Raises OSError."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     try:
         if private:
-            locks.write_private(beside, encoded)
+            locks.write_private(beside, data)
         else:
-            beside.write_bytes(encoded)
+            beside.write_bytes(data)
         beside.replace(path)
     except BaseException:
         with suppress(OSError):

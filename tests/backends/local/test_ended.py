@@ -1,10 +1,12 @@
-"""A run that has ended is listed from one small file, unless something about it has changed."""
+"""A run that has ended is listed from what was saved of it, unless something about it has changed."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,7 @@ from smoltui.backends.local import ended
 from smoltui.backends.local import log as run_log
 from smoltui.backends.local.engine import LocalEngine
 from smoltui.backends.runs import store as run_store
+from smoltui.backends.runs.saved_ends import NAME, SavedEnds
 from smoltui.backends.system import data_folder
 from smoltui.core.runs import events
 from smoltui.core.runs.run import Run
@@ -47,13 +50,23 @@ def shown(run: Run) -> dict[str, object]:
     return {**kept, "lasts": lasts, "spec": dict(run.raw["spec"]), "status": dict(run.raw["status"])}
 
 
+def saved(folder: Path) -> dict[str, Any]:
+    data = SavedEnds().get(folder.name)
+    assert data is not None
+    return data
+
+
 def test_what_was_saved_is_what_was_found_and_no_log_is_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = listed()
-    assert (folder / ended.NAME).exists()
+    assert saved(folder)["step"] == 4
     monkeypatch.delattr(run_log.RunLog, "read")
     again = listed()
     assert shown(again) == shown(first) and again.health is not None and again.health.sentence == "The loss rose"
     assert again.history.series["loss"] == [(4, 0.25)] and not again.resumable
+
+
+def test_a_run_that_is_asked_for_alone_is_saved_too(folder: Path) -> None:
+    assert LocalEngine()._get(folder.name).step == saved(folder)["step"] == 4
 
 
 @pytest.mark.parametrize("name", ["spec.json", "launch.json", "status.json", "log"])
@@ -61,22 +74,70 @@ def test_a_change_is_noticed(folder: Path, name: str) -> None:
     listed()
     with (folder / name).open("a") as file:
         file.write("\n")
-    assert ended.load(folder) is None
+    assert ended.from_saved(folder, saved(folder)) is None
     assert listed().stage == "ERROR"
-
-
-@pytest.mark.parametrize("data", ["", "[]", "{", '{"version": 1}', "[" * 100_000, "x" * 300_000])
-def test_a_broken_one_is_ignored(folder: Path, data: str) -> None:
-    before = shown(listed())
-    (folder / ended.NAME).write_text(data)
-    assert ended.load(folder) is None
-    assert shown(listed()) == before
 
 
 def test_values_of_the_wrong_type_are_ignored(folder: Path) -> None:
     listed()
-    saved = data_folder.read_json(folder / ended.NAME)
-    assert saved is not None
+    data = saved(folder)
+    assert ended.from_saved(folder, data) is not None
     for name, value in {"step": "4", "labels": [1], "stage": "RUNNING", "lasts": 5, "resumable": True}.items():
-        data_folder.write_json(folder / ended.NAME, {**saved, name: value})
-        assert ended.load(folder) is None, name
+        assert ended.from_saved(folder, {**data, name: value}) is None, name
+
+
+@pytest.mark.parametrize("data", ["", "[]", "{", '{"version": 1}', "[" * 100_000, "x" * 300_000, "\0\t\n\t"])
+def test_a_broken_file_is_ignored_and_replaced(folder: Path, data: str) -> None:
+    before = shown(listed())
+    path = data_folder.home() / NAME
+    for broken in (data, f'"{folder.name}"\t{data}\n'):
+        path.write_text(broken)
+        assert ended.from_saved(folder, SavedEnds().get(folder.name)) is None
+        assert shown(listed()) == before
+        assert saved(folder)["step"] == 4
+
+
+def test_where_nothing_can_be_saved_it_is_worked_out_each_time(folder: Path) -> None:
+    path = data_folder.home() / NAME
+    path.mkdir()
+    assert shown(listed()) == shown(listed())
+    assert SavedEnds().get(folder.name) is None and path.is_dir()
+
+
+def test_a_run_whose_folder_was_deleted_is_forgotten(folder: Path) -> None:
+    listed()
+    shutil.copytree(folder, odd := folder.with_name('odd "name"\t\udcff'))
+    assert len(LocalEngine()._list()) == 2 and saved(odd)["name"] == "n"
+    shutil.rmtree(folder)
+    assert listed().id == odd.name
+    assert SavedEnds().get(folder.name) is None and saved(odd)["name"] == "n"
+
+
+def test_what_another_process_saved_meanwhile_is_kept(folder: Path) -> None:
+    mine, theirs = SavedEnds(), SavedEnds()
+    assert mine.get("a") is None
+    theirs.put("b", {"name": "theirs"})
+    theirs.write()
+    mine.put("a", {"name": "mine"})
+    mine.write()
+    assert SavedEnds().get("a") == {"name": "mine"} and SavedEnds().get("b") == {"name": "theirs"}
+    assert (data_folder.home() / NAME).stat().st_mode & 0o077 == 0
+
+
+def test_a_huge_one_is_not_saved(folder: Path) -> None:
+    ends = SavedEnds()
+    ends.put("huge", {"name": "x" * 300_000})
+    ends.put("small", {"name": "\ud800"})
+    ends.write()
+    assert SavedEnds().get("huge") is None and SavedEnds().get("small") == {"name": "\ud800"}
+
+
+def test_half_written_files_of_killed_processes_are_deleted(folder: Path) -> None:
+    home = data_folder.home()
+    half, theirs = home / f".{NAME}.999999999-1", home / ".bashrc.json.999999999-1"
+    alive = home / f".{NAME}.{os.getpid()}-1"
+    for path in (half, theirs, alive):
+        path.touch()
+    with run_store.locked():
+        pass
+    assert not half.exists() and theirs.exists() and alive.exists()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from smoltui.backends.runs.past_speeds import past_speeds
+from smoltui.backends.runs.saved_ends import SavedEnds
 from smoltui.backends.system import data_folder
 
 SPEC = {"name": "n", "project": "/p", "recipe": "", "output_dir": "/o", "label": "l", "hardware": "CPU, 2 cores"}
@@ -44,7 +45,9 @@ def test_whole_runs_on_this_hardware_count_newest_first(runs: Path) -> None:
     assert past_speeds("A100") == [(0.1, 10.0)] and past_speeds("") == []
     (runs / "a" / "summary.json").unlink()  # the log of a run that has ended is short
     for seconds, first in ((30.0, 3.0), (None, None), ("x", None)):
-        (runs / "a" / "end.json").write_text(json.dumps({"trained_seconds": seconds}))
+        ends = SavedEnds()
+        ends.put("a", {"trained_seconds": seconds})
+        ends.write()
         assert [run.ratio for run in past_speeds("CPU, 2 cores")] == [0.5, *([first] if first else [])]
     for number in range(9):
         ended(runs / f"more{number}", 3 + number, 10.0)
