@@ -14,6 +14,7 @@ from smoltui.backends.evaluation.answers import save_answers
 from smoltui.backends.jobs.engine import HubEngine
 from smoltui.backends.jobs.submit import environment, job_command
 from smoltui.backends.local.log import RunLog
+from smoltui.backends.local.log_cause import symptoms
 from smoltui.backends.local.log_lines import LineReader
 from smoltui.backends.local.log_pieces import LINE_LIMIT as READ_LIMIT
 from smoltui.backends.runs.log_spool import LogSpool
@@ -93,7 +94,7 @@ def test_the_log_of_a_local_run_gives_no_part(lines: list[str], tmp_path: Path) 
             file.write(data[at : at + 1])
         said += [event.text for event in reader.read() or () if isinstance(event, events.LogLine)]
         log.read()
-        assert not leaks(last_words(log.symptoms()))
+        assert not leaks(last_words(symptoms(log)))
     assert said[-1] == "end" and not leaks("\n".join(said))
 
 

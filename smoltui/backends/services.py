@@ -6,7 +6,6 @@ start.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -126,7 +125,11 @@ ENGINES: list[tuple[Place, Callable[[], Engine]]] = [(HERE, _local), (SLURM, _sl
 
 def is_installed(place: Place) -> bool:
     """Whether a place is offered on this machine."""
-    return not place.needs or shutil.which(place.needs) is not None
+    if not place.needs:
+        return True
+    import shutil
+
+    return shutil.which(place.needs) is not None
 
 
 def default_services(only: str = "") -> Services:

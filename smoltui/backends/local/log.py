@@ -2,7 +2,7 @@
 
 `RunLog` searches only for our events and skips the text between them at memory speed, a piece at a time, so a log of
 300 MB takes tenths of a second once; the result is saved beside the log (`summary.py`). The curve is read on demand.
-`LineReader` returns every line, for whoever shows the log.
+`LineReader` (`log_lines.py`) returns every line, for whoever shows the log.
 
 The supervisor and the script write to one file. A stage counts only if the supervisor wrote it (`from_supervisor`):
 anything that the script or a library prints is text, even if it looks like the end of the run.
@@ -10,7 +10,6 @@ anything that the script or a library prints is text, even if it looks like the 
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,7 +17,6 @@ from pathlib import Path
 from smoltui.backends.local.log_events import (
     BEFORE_OURS,
     EVENT,
-    FIGURES,
     PHASE,
     RARE,
     before_ours,
@@ -27,17 +25,13 @@ from smoltui.backends.local.log_events import (
     lines_before_ours,
     newest_figures,
     rest_of_line,
+    step_and_names,
 )
 from smoltui.backends.local.log_history import LogHistory
-from smoltui.backends.local.log_lines import BACK, LINES_BEFORE, LineReader
-from smoltui.backends.local.log_pieces import Pieces, open_log
+from smoltui.backends.local.log_pieces import Pieces
 from smoltui.core.runs import events
 from smoltui.core.runs.run import Run, Stage
-from smoltui.core.runs.symptoms import Symptoms
 from smoltui.errors import InputError
-
-END_BYTES = 1 << 20
-"""How far before the end the last messages of a run are searched."""
 
 
 @dataclass
@@ -128,12 +122,20 @@ class RunLog:
         if progress >= floor and (last := event_at(data, progress)) is not None:
             self._take(last, place)
         newest: dict[str, float] = {}
+        names: set[bytes] = set()
         step = self.run.step
         for at in metrics:
-            if isinstance(said := event_at(data, at), events.Metrics):
-                newest |= said.values
-                if at >= floor:
-                    step = max(step, said.step)
+            found = step_and_names(rest_of_line(data, at))
+            if found is not None and found[1] <= names:  # later lines have newer values of the same names
+                said = found[0]
+            elif isinstance(event := event_at(data, at), events.Metrics):
+                newest = {**event.values, **newest}
+                names |= found[1] if found is not None else set()
+                said = event.step
+            else:
+                continue
+            if at >= floor:
+                step = max(step, said)
         if step > self.run.step:
             self.run = replace(self.run, step=step)
         if metrics:  # older values are still the newest only if no line in between was skipped
@@ -158,40 +160,3 @@ class RunLog:
             case events.Finished():
                 self.finished = event
         self.run = self.run.after(event)
-
-    def symptoms(self) -> Symptoms:
-        """What the end of the log says about the newest part of the run."""
-        found = Symptoms(step=self.run.step, max_steps=self.run.max_steps)
-        with suppress(FileNotFoundError, InputError):
-            descriptor = open_log(self.path)
-            try:
-                size = os.fstat(descriptor).st_size
-                start, before = _start_of_end(descriptor, max(self.begun, size - END_BYTES))
-                reader = LineReader(self.path, start, events.Reader(ours=True), without=FIGURES)
-                reader.look_for_secrets(before)
-            except OSError:
-                return found
-            finally:
-                os.close(descriptor)
-            while (said := reader.read()) is not None:
-                for event in said:
-                    found.take(event)
-            for event in reader.end():
-                found.take(event)
-        found.failed = self.failed
-        found.step, found.max_steps = self.run.step, self.run.max_steps
-        return found
-
-
-def _start_of_end(descriptor: int, floor: int) -> tuple[int, list[bytes]]:
-    """The offset of the first whole line from `floor` on, and the lines before it, in which a secret may begin."""
-    begin = max(0, floor - BACK)
-    block = os.pread(descriptor, floor - begin, begin)
-    head, _, cut_off = block.rpartition(b"\n")
-    if not cut_off:
-        return floor, head.split(b"\n")[-LINES_BEFORE:]
-    rest = os.pread(descriptor, END_BYTES, floor)
-    first = rest.find(b"\n") + 1
-    if not first:  # one line, longer than what is searched
-        return floor, []
-    return floor + first, [*head.split(b"\n")[-LINES_BEFORE:], cut_off + rest[:first]]

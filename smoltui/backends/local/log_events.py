@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from smoltui.backends.local.log_lines import Span
-from smoltui.backends.local.log_pieces import from_supervisor
+from smoltui.backends.local.log_pieces import Span, from_supervisor
 from smoltui.core.runs import events
 
 LAST_LINES = 8
@@ -18,6 +17,14 @@ EVENT = b'{"event": "'
 METRICS = EVENT + b'metrics"'
 PROGRESS = EVENT + b'progress"'
 PHASE = EVENT + b'phase"'
+_NUMBER = rb"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?"
+_NAME = rb'"[ !#-\[\]-~]*"'
+_NUMBERS_ALONE = re.compile(
+    METRICS
+    + rb', "v": 1(?:, "at": %b)?, "step": (0|[1-9]\d{0,14}), "values": \{((?:%b: %b(?:, (?=")|(?=\})))*)\}\}'
+    % (_NUMBER, _NAME, _NUMBER)
+)
+_NAMES = re.compile(rb"(%b): " % _NAME)
 FIGURES = re.compile(rb"(?m)^(?:(?:%b|%b).*\n)+" % (re.escape(METRICS), re.escape(PROGRESS)))
 """Lines of figures, as many as follow one another: a match for each would take four times as long."""
 # Three times as fast as a negative lookahead, in a log of metrics only: the first letters tell most of them apart.
@@ -38,17 +45,24 @@ def event_at(data: bytes, begin: int) -> events.Event | None:
     return events.event_in(rest_of_line(data, begin).split(b"\r", 1)[0].decode("utf-8", "replace"))
 
 
+def step_and_names(line: bytes) -> tuple[int, set[bytes]] | None:
+    """The step and the names in a line of metrics, in a fifth of the time of decoding it; None if not all of its values
+    are numbers as our scripts write them."""
+    found = _NUMBERS_ALONE.fullmatch(line)
+    return (int(found[1]), set(_NAMES.findall(found[2]))) if found else None
+
+
 def newest_figures(data: bytes, begin: int) -> tuple[bool, list[int], int]:
     """The newest figures from an offset on, searched from the end, because most of a log is figures.
 
-    Returns whether these are all metrics; the offsets of the last `LAST_LINES` metrics, in order; and the offset of the
-    last progress, -1 without one.
+    Returns whether these are all metrics; the offsets of the last `LAST_LINES` metrics, the last one first; and the
+    offset of the last progress, -1 without one.
     """
     metrics: list[int] = []
     at = len(data)
     while len(metrics) <= LAST_LINES and (at := data.rfind(METRICS, begin, at)) >= 0:
         metrics.append(at)
-    return len(metrics) <= LAST_LINES, metrics[:LAST_LINES][::-1], data.rfind(PROGRESS, begin)
+    return len(metrics) <= LAST_LINES, metrics[:LAST_LINES], data.rfind(PROGRESS, begin)
 
 
 def before_ours(

@@ -7,9 +7,8 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
-from typing import NamedTuple
 
-from smoltui.backends.local.log_pieces import CHUNK, LINE_LIMIT, cut, from_supervisor, open_log, unreadable_log
+from smoltui.backends.local.log_pieces import CHUNK, LINE_LIMIT, Span, cut, from_supervisor, open_log, unreadable_log
 from smoltui.backends.runs.script_stages import stages_as_text
 from smoltui.core.runs import events
 from smoltui.core.runs.log_text import OVERLAP, cut_line
@@ -81,13 +80,6 @@ class LineReader:
         """Reads lines that are not shown, because a secret may begin in them."""
         for line in lines:
             list(self.events_of(line))
-
-
-class Span(NamedTuple):
-    """Byte offsets of a line in a log, without its newline."""
-
-    begin: int
-    end: int
 
 
 def last_lines(

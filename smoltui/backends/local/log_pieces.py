@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from smoltui.errors import InputError
 
@@ -13,6 +14,13 @@ LINE_LIMIT = 1 << 20
 """Maximum bytes of a line that are read; the rest of a longer line stays in the log file."""
 CHUNK = 1 << 20
 """Bytes read at a time."""
+
+
+class Span(NamedTuple):
+    """Byte offsets of a line in a log, without its newline."""
+
+    begin: int
+    end: int
 
 
 def open_log(path: Path) -> int:

@@ -15,7 +15,6 @@ shuts down. SIGINT stops: the child's whole group is killed. While waiting in th
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import fcntl
 import functools
@@ -25,6 +24,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -142,13 +142,21 @@ def write_status(path: Path, status: dict[str, Any]) -> None:
             os.close(descriptor)
 
 
-def _in_child(supervisor: int) -> None:
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])  # the mask below would be inherited
-    if sys.platform == "linux":
-        # A child without its supervisor would occupy the device with nothing to stop it (PR_SET_PDEATHSIG is 1).
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-        if os.getppid() != supervisor:
-            os._exit(1)  # the supervisor was killed a moment ago
+def _in_child(supervisor: int) -> Callable[[], None]:
+    """What a child of this supervisor does before it becomes the training."""
+    import ctypes  # whoever lists runs imports this module, too
+
+    libc = ctypes.CDLL(None)
+
+    def prepare() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])  # the mask below would be inherited
+        if sys.platform == "linux":
+            # A child without its supervisor would occupy the device with nothing to stop it (PR_SET_PDEATHSIG is 1).
+            libc.prctl(1, signal.SIGKILL)
+            if os.getppid() != supervisor:
+                os._exit(1)  # the supervisor was killed a moment ago
+
+    return prepare
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
@@ -251,7 +259,7 @@ def _run(folder: Path, launch: dict[str, Any], status: dict[str, Any]) -> int:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 process_group=0,
-                preexec_fn=functools.partial(_in_child, os.getpid()),
+                preexec_fn=_in_child(os.getpid()),
             )
         finally:
             os.close(log)

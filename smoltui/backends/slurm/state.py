@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from smoltui.backends.local.log import RunLog
-from smoltui.backends.local.log_cause import cause
+from smoltui.backends.local.log_cause import cause, symptoms
 from smoltui.backends.local.state import newest_of, with_resuming
 from smoltui.backends.slurm import records as store
 from smoltui.backends.slurm.queue import Queue, Seen, Word
@@ -183,7 +183,7 @@ def _failed(run: Run, view: View, log: RunLog, code: int) -> Run:
 
 def _no_memory(log: RunLog) -> bool:
     """Whether Slurm's words in the log say that memory was the reason."""
-    found = log.symptoms()
+    found = symptoms(log)
     return MEMORY.search(f"{found.error}\n{found.last}") is not None
 
 

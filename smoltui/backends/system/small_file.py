@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import tempfile
 from pathlib import Path
 
 MOST_BYTES = 1 << 20
@@ -55,6 +54,8 @@ def replace_small(path: Path, data: bytes) -> None:
     if path.exists() and not path.is_file():  # not the resolved path: /dev/stdout leads to a name that doesn't exist
         path.write_bytes(data)
         return
+    import tempfile  # most files are only read
+
     real = path.resolve()
     descriptor, beside = tempfile.mkstemp(prefix=f".{real.name}.", dir=real.parent)
     try:

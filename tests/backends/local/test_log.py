@@ -16,6 +16,7 @@ from smoltui.backends.local import log_events, log_lines, log_pieces
 from smoltui.backends.local import summary as local_summary
 from smoltui.backends.local.engine import LocalEngine
 from smoltui.backends.local.log import RunLog
+from smoltui.backends.local.log_cause import symptoms
 from smoltui.backends.local.log_lines import LineReader, last_lines
 from smoltui.backends.runs import store as run_store
 from smoltui.backends.system import data_folder
@@ -144,6 +145,36 @@ def test_looking_through_finds_what_reading_finds(
             assert one.run.history.rows() == history.rows()
 
 
+NAMES = st.sampled_from(["loss", "rewards/margins", "eval_loss", "", "é", 'say "a": 1', "{", "tab\t"])
+
+
+@examples(400)
+@given(
+    values=st.dictionaries(NAMES, st.floats(), max_size=4),
+    step=st.integers(0, 1 << 60),
+    at=st.none() | st.floats(0, 1e10),
+    place=st.integers(0, 120),
+    put=st.binary(max_size=2),
+)
+def test_a_line_that_is_not_decoded_holds_what_decoding_finds(
+    values: dict[str, float], step: int, at: float | None, place: int, put: bytes
+) -> None:
+    """Also in a line where a byte is missing, added or another."""
+    line = ours(events.Metrics(step=step, values=values, at=at)).encode()
+    for each in (line, line[:place] + put + line[place + 1 :], line[:place] + put + line[place:]):
+        found = log_events.step_and_names(each)
+        if found is not None:
+            event = log_events.event_at(each, 0)
+            assert isinstance(event, events.Metrics)
+            assert found == (event.step, {json.dumps(name).encode() for name in event.values})
+
+
+def test_lines_of_numbers_are_not_decoded() -> None:
+    line = ours(events.Metrics(step=7, values={"loss": 0.5, "lr": 1e-07, "rewards/margins": -2.0}, at=1.5)).encode()
+    assert log_events.step_and_names(line) == (7, {b'"loss"', b'"lr"', b'"rewards/margins"'})
+    assert log_events.step_and_names(ours(events.Metrics(step=7, values={"loss": float("nan")})).encode()) is None
+
+
 def test_a_newest_value_that_was_passed_over_is_not_the_older_one(tmp_path: Path) -> None:
     """Between two looks it was measured once and many steps were logged: the newest measurement is the newest."""
     path = tmp_path / "log"
@@ -194,7 +225,7 @@ def test_why_a_run_ended_is_found_without_reading_its_figures(tmp_path: Path, mo
     log = fresh(path)
     log.read()
     reads = count_reads(monkeypatch)
-    found = log.symptoms()
+    found = symptoms(log)
     assert (found.error, found.last, found.step) == ("ValueError: no rows", "the last words", 2000)
     assert {*reads, ""} == {bar, *error, "the last words", ""}
 
@@ -401,4 +432,4 @@ def test_what_srun_says_about_its_step_is_not_the_cause(tmp_path: Path) -> None:
     )
     for cause in ("FATAL ERROR: Cannot load libtorch_cpu.so.", "srun: error: n1: task 0: Out Of Memory"):
         (tmp_path / "log").write_text(f"before\n{cause}\n{noise}")
-        assert RunLog(tmp_path / "log", Run("x", "local", "x", Stage.ERROR)).symptoms().last == cause
+        assert symptoms(RunLog(tmp_path / "log", Run("x", "local", "x", Stage.ERROR))).last == cause
