@@ -147,7 +147,9 @@ class KeyedApp(WireApp[ReturnType], Generic[ReturnType]):
         """Closes the view in front; quits if there is none."""
         from smoltui.screens.room import Room
 
-        if not (isinstance(self.screen, Room) and self.screen.close_view()):
+        if isinstance(self.screen, Room) and self.screen.has_view_in_front:
+            self.screen.close_view()
+        else:
             self.quit_app()
 
     async def action_quit(self) -> None:

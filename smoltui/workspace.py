@@ -152,6 +152,11 @@ class Workspace(AtRest):
         """Engines that could not list their runs, with the reason."""
         return self.monitor.errors
 
+    @property
+    def knows_runs_here(self) -> bool:
+        """Whether the runs whose models are on this machine's disks have been listed."""
+        return all(self.monitor.knows(name) for name in self.services.here)
+
     def take_run(self, run: Run) -> None:
         """Passes what is newly known about a run to every room."""
         self.monitor.take_run(run)

@@ -122,7 +122,7 @@ class Room(Refusing, WholeFrame[None], Explains[None]):
     def compose(self) -> ComposeResult:
         yield RoomBar(self.MODE)
         yield from self.compose_room()
-        yield KeyBar()
+        yield KeyBar(lambda: {"app.leave": "Back"} if self.has_view_in_front else {})
 
     @property
     def train_warning(self) -> str:
@@ -141,9 +141,13 @@ class Room(Refusing, WholeFrame[None], Explains[None]):
     def look_again(self) -> None:
         """Called when the terminal has the focus again: files and accounts may have changed meanwhile."""
 
-    def close_view(self) -> bool:
-        """Returns from a view of the room to the first one, for `q`; False if that is in front: then `q` quits."""
+    @property
+    def has_view_in_front(self) -> bool:
+        """Whether another view than the room's first one is in front, so that `q` goes back and does not quit."""
         return False
+
+    def close_view(self) -> None:
+        """Goes back from such a view."""
 
     def go_to_number(self, number: int) -> None:
         """Goes to what has this number, from 1."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from rich.text import Text
@@ -35,8 +36,10 @@ class KeyBar(Static):
     ALLOW_SELECT = False
     DEFAULT_CSS = "KeyBar { height: 1; dock: bottom; background: $panel; }"
 
-    def __init__(self) -> None:
+    def __init__(self, instead: Callable[[], Mapping[str, str]] = dict) -> None:
+        """`instead`: the words of actions, by id, that now do something else than the table says."""
         super().__init__(markup=False)
+        self._instead = instead
         self._shown: Text | None = None
         self._keys: list[Shown] = []
 
@@ -77,9 +80,9 @@ class KeyBar(Static):
 
         Those of the app always stay, and help. Of the others, the last disabled one goes first, then the last one.
         """
-        app, found = self.app, offered(screen)
+        app, found, instead = self.app, offered(screen), self._instead()
         shown = [
-            Shown(one.keys[0], one.action.bar, one.enabled, one.call, one.node)
+            Shown(one.keys[0], instead.get(one.action.id, one.action.bar), one.enabled, one.call, one.node)
             for one in found
             if one.action.bar and one.keys
         ]

@@ -140,3 +140,19 @@ async def test_a_click_is_a_key(app: SmoltuiApp, wait_until: Wait) -> None:
         await wait_until(lambda: listed.cursor not in (before, 0))
         await pilot.click("#room-bar", offset=(seen(app, "#room-bar").index("Runs"), 0))
         await wait_until(lambda: app.current_mode == "runs")
+
+
+async def test_the_bar_says_what_q_does(app: SmoltuiApp, wait_until: Wait) -> None:
+    """In every view of every room: "Back" where it goes back, "Quit" where it leaves the app."""
+    async with app.run_test(size=(120, 40)) as pilot:
+        await wait_until(lambda: "pair 1 of 30" in seen(app))
+        for room, *keys in ("2v", "2a", "2c", "4v", "4vv", "4vvv", "4z", "4zzz", "5v", "6v"):
+            await pilot.press(room)
+            await wait_until(lambda: "q Quit" in seen(app, "KeyBar"))
+            await pilot.press(*keys)
+            await wait_until(lambda: "q Back" in seen(app, "KeyBar"))
+            await pilot.press("q")
+            await wait_until(lambda: "q Quit" in seen(app, "KeyBar"))
+        assert app.return_code is None
+        await pilot.press("q")
+        assert app.return_code == 0

@@ -204,8 +204,16 @@ async def test_before_anything_is_trained(project: Project, wait_until: Wait) ->
         assert COURTEOUS not in seen(app)
 
 
-async def test_runs_are_loaded_before_it_says_that_there_is_no_model(project: Project, wait_until: Wait) -> None:
-    """Loading my runs takes a while: the room says so, and not that there is no aligned model."""
+@pytest.mark.parametrize(
+    ("has_model", "run", "status"),
+    [(False, "no run of this project", "No aligned model yet. Press t"), (True, "none; using the model", "Press a")],
+)
+async def test_runs_are_loaded_before_it_says_that_there_is_none(
+    project: Project, wait_until: Wait, *, has_model: bool, run: str, status: str
+) -> None:
+    """Loading my runs takes a while: the room says so, and not that there is no run, or no aligned model."""
+    if has_model:
+        trained(project)
     app, done = open_on(project), asyncio.Event()
     engine = cast("FakeEngine", app.workspace.services.engines["local"])
 
@@ -215,9 +223,10 @@ async def test_runs_are_loaded_before_it_says_that_there_is_no_model(project: Pr
 
     engine.list_runs = slowly  # type: ignore[method-assign]
     async with app.run_test(size=(80, 24)):
-        await wait_until(lambda: "Loading runs…" in seen(app, "#eval-status"))
+        await wait_until(lambda: "Loading runs…" in seen(app, "#eval-head"))
+        assert has_model or "Loading runs…" in seen(app, "#eval-status")
         done.set()
-        await wait_until(lambda: "No aligned model yet. Press t to train one" in seen(app, "#eval-status"))
+        await wait_until(lambda: run in seen(app, "#eval-head") and status in seen(app, "#eval-status"))
 
 
 async def test_another_run_of_the_project(project: Project, wait_until: Wait) -> None:

@@ -23,7 +23,7 @@ from smoltui.core.settings.settings import EvaluationSettings
 from smoltui.safe_text import redact, safe_line
 from smoltui.screens.evaluate.answer_block import Look, figures_block
 from smoltui.screens.evaluate.answer_sheet import AnswerSheet
-from smoltui.screens.room import Room
+from smoltui.screens.room import LOADING_RUNS, Room
 from smoltui.widgets.actions import in_own_keys
 
 NARROWEST = 34
@@ -200,6 +200,8 @@ class EvaluateBase(Room):
 
     def _run_words(self, loaded: answers.Opening) -> str:
         run = loaded.run
+        if run is None and not self.workspace.knows_runs_here:
+            return LOADING_RUNS
         if run is None and loaded.comparison.aligned is not None:
             chosen = any(
                 column.name != ALIGNED and column.weights == loaded.comparison.aligned.weights

@@ -225,9 +225,8 @@ class BenchmarksView(BenchmarkActing):
             return ""
         run, candidates = self._loaded.run, self._loaded.candidates
         if run is None:
-            services, monitor = self.workspace.services, self.workspace.monitor
-            reading = not all(monitor.knows(name) for name in services.here)
-            return LOADING_RUNS if reading else "no run of this project has produced a model"
+            known = self.workspace.knows_runs_here
+            return "no run of this project has produced a model" if known else LOADING_RUNS
         at = [candidate.id for candidate in candidates].index(run.id) + 1
         switch = in_own_keys(self, "[ and ] switch runs")
         several = f" · {at} of {len(candidates)}, {switch}" if len(candidates) > 1 else ""

@@ -64,8 +64,8 @@ class EvaluateRoom(Choosing, Measuring, Copying):
         self._ask_when_loaded = False
         self._known: frozenset[tuple[str, str]] = frozenset()
         """Finished runs that were offered last: id, and place of the model."""
-        self._reading = False
-        """The status says that runs are still being loaded."""
+        self._reading = True
+        """Runs are still being loaded, as far as was drawn."""
 
     def compose_room(self) -> ComposeResult:
         yield Static(id="eval-head", markup=False)
@@ -147,11 +147,12 @@ class EvaluateRoom(Choosing, Measuring, Copying):
     def action_reload(self) -> None:
         self._load()
 
-    def close_view(self) -> bool:
-        if self.view == ANSWERS:
-            return False
+    @property
+    def has_view_in_front(self) -> bool:
+        return self.view != ANSWERS
+
+    def close_view(self) -> None:
         self.switch_view(ANSWERS)
-        return True
 
     def action_ask(self) -> None:
         self.switch_view(ANSWERS)
@@ -248,15 +249,19 @@ class EvaluateRoom(Choosing, Measuring, Copying):
 
     def _runs_changed(self, runs: dict[str, Run]) -> None:
         self._look_at_trainings(runs)
-        if self._loaded is not None and self._loaded.run_id and self._loaded.run_id not in runs and self._knows_runs():
+        knows = self.workspace.knows_runs_here
+        if self._loaded is not None and self._loaded.run_id and self._loaded.run_id not in runs and knows:
             self._run_deleted(self._loaded)
         known = frozenset((run.id, run.model_path or run.pushed_to or "") for run in runs.values() if run.is_final)
         if known != self._known:
             self._known = known
             if self.is_current:
                 self._load()
-        elif self._reading and self._knows_runs() and not self._working:
-            self._set_status(self._resting())
+        elif self._reading and knows and self._loaded is not None:
+            self._reading = False
+            self._draw_head()
+            if self._status == LOADING_RUNS:
+                self._set_status(self._resting())
 
     def _run_deleted(self, opening: answers.Opening) -> None:
         """Says so, and keeps what is shown where the deletion cannot take it."""
@@ -341,18 +346,13 @@ class EvaluateRoom(Choosing, Measuring, Copying):
 
     # -- status
 
-    def _knows_runs(self) -> bool:
-        """Whether the runs of this machine have been listed."""
-        return all(self.workspace.monitor.knows(name) for name in self.workspace.services.here)
-
     def _resting(self) -> str:
         """The status while the models are idle."""
         loaded, sheet = self._loaded, self._sheet
         if loaded is None:
             return ""
         if loaded.comparison.aligned is None and len(sheet.columns) == 1:
-            self._reading = not self._knows_runs()
-            if self._reading:
+            if not self.workspace.knows_runs_here:
                 return LOADING_RUNS
             return "No aligned model yet. Press t to train one, c to choose one, or a to ask the reference alone."
         if not sheet.complete:

@@ -166,7 +166,7 @@ class HomeRoom(Room):
     async def _read_runs(self) -> None:
         """Takes over what is known about runs, once those of this machine are listed."""
         monitor, services = self.workspace.monitor, self.workspace.services
-        listed = all(monitor.knows(name) for name in services.here) and (self._facts.here or not monitor.reading)
+        listed = self.workspace.knows_runs_here and (self._facts.here or not monitor.reading)
         if not listed or not self._facts.looked:
             return
         import time

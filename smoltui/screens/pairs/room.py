@@ -110,8 +110,12 @@ class PairsRoom(Room):
     def go_to_number(self, number: int) -> None:
         self._set_view.go_to_number(number)
 
-    def close_view(self) -> bool:
-        return self.session is not None and self._set_view.close_view()
+    @property
+    def has_view_in_front(self) -> bool:
+        return self.session is not None and self._set_view.view != "pair"
+
+    def close_view(self) -> None:
+        self._set_view.close_view()
 
     def explained(self) -> tuple[str, ...]:
         return self._set_view.explained() if self.session is not None else ()

@@ -122,6 +122,7 @@ class SetView(Refusing, Unpainted, ContentSwitcher):
         pane = self._panes[view]
         self.current = pane.id
         self.host.hand_keys_to(pane)
+        self.refresh_bindings()
 
     def why_not(self, action: str, parameters: tuple[object, ...]) -> str | None:
         session = self.session
@@ -151,12 +152,9 @@ class SetView(Refusing, Unpainted, ContentSwitcher):
         self.show("pair")
         self.draw()
 
-    def close_view(self) -> bool:
-        """Returns to the pair, as escape does; False if that is in front."""
-        if self.view == "pair":
-            return False
+    def close_view(self) -> None:
+        """Goes back from another view than the pair, as escape does."""
         self._leave()
-        return True
 
     def action_view(self, view: View) -> None:
         """Switches to the list, the audit, the columns or how the set is read, and back to the pair."""

@@ -225,16 +225,13 @@ class RunsRoom(Listing, Following, Copying, OpeningPorts, Exporting):
     def action_next_view(self) -> None:
         self.action_view(VIEW_NAMES[(VIEW_NAMES.index(self.view) + 1) % len(VIEW_NAMES)])
 
-    def close_view(self) -> bool:
-        if self.has_class("tall"):
-            self.remove_class("tall")
-        elif self.has_class("full"):
-            self.remove_class("full")
-        elif self.view != VIEW_NAMES[0]:
+    @property
+    def has_view_in_front(self) -> bool:
+        return self.has_class("tall") or self.has_class("full") or self.view != VIEW_NAMES[0]
+
+    def close_view(self) -> None:
+        if not self._end_zoom():
             self.action_view(VIEW_NAMES[0])
-        else:
-            return False
-        return True
 
     def action_item(self, by: int) -> None:
         """The next or previous curve; in the other views the next or previous run."""
@@ -287,6 +284,7 @@ class RunsRoom(Listing, Following, Copying, OpeningPorts, Exporting):
             self.add_class("tall")
             self.query_one(RunList).focus()
         self.draw_charts()
+        self.refresh_bindings()
 
     def action_back(self) -> None:
         """Leaves the question, the search, the full view, the marks or the filter, whichever is active first."""
@@ -295,15 +293,8 @@ class RunsRoom(Listing, Following, Copying, OpeningPorts, Exporting):
             line.stop()
         elif self.view == "log" and log.searched_for:
             log.end_search()
-        elif self.view == "curves" and self.hide_cursor():
+        elif (self.view == "curves" and self.hide_cursor()) or self._end_zoom():
             pass
-        elif self.has_class("tall"):
-            self.remove_class("tall")
-        elif self.has_class("full"):
-            self._zoomed = False
-            self.remove_class("full")
-            listed.focus()
-            self.draw_charts()
         elif listed.marked:
             listed.unmark()
             self.draw_charts()
@@ -311,6 +302,20 @@ class RunsRoom(Listing, Following, Copying, OpeningPorts, Exporting):
             self.show_all()
         else:
             listed.focus()
+
+    def _end_zoom(self) -> bool:
+        """Shows list and view as before; False if neither has more room now."""
+        if self.has_class("tall"):
+            self.remove_class("tall")
+        elif self.has_class("full"):
+            self._zoomed = False
+            self.remove_class("full")
+            self.query_one(RunList).focus()
+            self.draw_charts()
+        else:
+            return False
+        self.refresh_bindings()
+        return True
 
     def action_refresh(self) -> None:
         self.workspace.look_at_runs(jobs=True)

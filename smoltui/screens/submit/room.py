@@ -67,11 +67,12 @@ class SubmitRoom(SubmitViews):
             return "There is no other finished run in this project"
         return super().why_not(action, parameters)
 
-    def close_view(self) -> bool:
-        if self._view == VIEWS[0][0]:
-            return False
+    @property
+    def has_view_in_front(self) -> bool:
+        return self._view != VIEWS[0][0]
+
+    def close_view(self) -> None:
         self._show(VIEWS[0][0])
-        return True
 
     def action_show(self, view: str) -> None:
         self._show(view)

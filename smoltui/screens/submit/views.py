@@ -118,7 +118,7 @@ class SubmitViews(Room):
         run = next((each for each in self._candidates if each.id == wish), None)
         run = run or (self._candidates[0] if self._candidates else None)
         if run is None:
-            self._reading = not all(self.workspace.monitor.knows(name) for name in services.here)
+            self._reading = not self.workspace.knows_runs_here
             self._found = None
             self._missing = NO_RUN
             self._status(LOADING_RUNS if self._reading else NO_RUN)
@@ -163,6 +163,7 @@ class SubmitViews(Room):
         self.query_one("#submit-body", ContentSwitcher).current = name
         self._focus_view()
         self._draw()
+        self.refresh_bindings()
         if name == "board" and self._board is None:
             self._read_board()
 
