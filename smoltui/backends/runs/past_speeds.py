@@ -15,8 +15,8 @@ from smoltui.core.machine.duration import Past
 from smoltui.core.runs import events
 from smoltui.core.runs.rerun import spec_of
 
-HERE = "runs"
-FOLDERS = (HERE, "slurm")
+LOCAL = "runs"
+FOLDERS = (LOCAL, "slurm")
 """Folders of the data folder with one folder per run."""
 MOST = 60
 """Records that are read."""
@@ -48,7 +48,7 @@ def _seconds(folder: Path, ends: SavedEnds) -> float | None:
     was resumed."""
     if (data_folder.read_json(folder / "launch.json") or {}).get("resumed"):
         return None
-    ended = ends.get(folder.name) if folder.parent.name == HERE else None
+    ended = ends.get(folder.name) if folder.parent.name == LOCAL else None
     if ended is not None and (seconds := finite(ended.get("trained_seconds"))) is not None:
         return seconds or None
     summary = data_folder.read_json(folder / "summary.json") or {}

@@ -19,7 +19,7 @@ from smoltui.backends.system.small_file import read_small
 NAME = "run-ends.jsonl"
 """Lines of an id and an object, both as JSON, with a tab between them."""
 MOST_BYTES = 256 << 20
-"""A larger file is not read: 200,000 runs."""
+"""A larger file is not read: it would have the ends of 170,000 runs."""
 MOST_BYTES_EACH = 1 << 18
 """A longer line is neither written nor read."""
 
@@ -55,9 +55,11 @@ class SavedEnds:
 
         If the disk cannot be written, it is worked out again next time.
         """
-        kept = None if run_ids is None else {_key(run_id) for run_id in run_ids}
         was_read = "_saved" in self.__dict__
-        if not self._new and (kept is None or not was_read or self._saved.keys() <= kept):
+        if not self._new and not was_read:
+            return
+        kept = None if run_ids is None else {_key(run_id) for run_id in run_ids}
+        if not self._new and (kept is None or self._saved.keys() <= kept):
             return
         lines = _lines(self._path) | self._new  # another process may have written it since
         if kept is not None:

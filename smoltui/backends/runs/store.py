@@ -125,7 +125,8 @@ def sweep() -> None:
 def _delete_half_written(folder: Path, names: set[str]) -> None:
     for name in names:
         if name.startswith(".") and ".json" in name and not _writes(name.rpartition(".")[2]):
-            (folder / name).unlink(missing_ok=True)
+            with suppress(OSError):
+                (folder / name).unlink()
 
 
 def _writes(suffix: str) -> bool:
