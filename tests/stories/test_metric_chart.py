@@ -162,6 +162,16 @@ async def test_the_cursor_reads_values() -> None:
     assert "reward margin 0.300 at step 3 · ○ held-out 0.150" in screen and screen.count("│") > 10
 
 
+async def test_a_cursor_behind_the_last_step_reads_the_last_step() -> None:
+    """I read step 47 of a run, and select one that is at step 6; one behind it is read at the same step."""
+    rising = series(MARGIN, [0.1 * step for step in range(7)])
+    other = Curve("longer", [(1, 0.1), (47, 0.8), (90, 0.9)])
+    (screen,) = await shown((70, 12), Shown(MARGIN, rising, (other,), cursor=47))
+    assert "reward margin 0.600 at step 6" in screen and "longer 0.800" in screen
+    (screen,) = await shown((70, 12), Shown(MARGIN, {}, cursor=47))
+    assert "at step" not in screen
+
+
 async def test_another_run_is_drawn_behind_and_named() -> None:
     """Its name is foreign text, followed by its latest value. A chart with only the other run is drawn, too."""
     other = Curve("older \x1b[31mrun", [(1, 0.7), (50, 0.2)])

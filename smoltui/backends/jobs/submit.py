@@ -259,7 +259,7 @@ def check_label(key: str, value: str) -> None:
     grammar = _NAME if key == "name" else _LABEL
     if not key or not _LABEL.fullmatch(key) or not grammar.fullmatch(value):
         raise InputError(
-            f"The Hub does not accept this label: {safe_line(key, 60)} = {safe_line(value, 120)}",
+            f"The Hub does not accept this label: {safe_line(key, 60)}={safe_line(value, 120)}",
             "Key and value can have up to 100 letters, digits, - and _ (no dot, no space).",
         )
 

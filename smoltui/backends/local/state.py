@@ -65,6 +65,8 @@ def present(log: RunLog, found: Found) -> Run:
         "finished_at": status.get("finished_at"),
         "seconds_before": _seconds_before(launch),
     }
+    if times["seconds_before"]:
+        times["trained_seconds"] = None  # its log has the time of each part
     if status.get("exit_code") is not None:
         log.read(to_end=True)
         return _ended(replace(log.run, raw=raw, **times), status, log)

@@ -150,7 +150,8 @@ class Acts:
                         return
                     batch.failed[run.id] = error.message
                     words = f"not {batch.verb.done}: {error.message}"
-                    self._failed[run.id] = Mark(f"✗ {batch.verb.name}", words, failed=True)
+                    if batch.verb.about_run:
+                        self._failed[run.id] = Mark(f"✗ {batch.verb.name}", words, failed=True)
                 else:
                     if run.id in batch.superseded:
                         return

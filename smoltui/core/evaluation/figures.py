@@ -217,6 +217,15 @@ class Figures:
         return {key: strict(value) for key, value in values.items()}
 
 
+def answers_worse(reference: Figures, aligned: Figures) -> bool:
+    """Whether fewer answers are well-formed, or in the manner, than before: the 95 % intervals are apart."""
+    intervals = (
+        (reference.well_formed_interval, aligned.well_formed_interval),
+        (reference.manner_interval, aligned.manner_interval),
+    )
+    return any(before is not None and after is not None and after[1] < before[0] for before, after in intervals)
+
+
 class Change(NamedTuple):
     """What a model changed in one pair: summed log-probabilities against the reference's, nats."""
 

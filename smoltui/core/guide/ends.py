@@ -106,6 +106,7 @@ FACTS = {
     "aligned": "an aligned model was among those that were asked",
     "one": "only one model was asked",
     "measured": "the aligned model has been measured",
+    "worse": "it was measured to answer worse than the reference (`core.evaluation.figures.answers_worse`)",
     "missing": "some of it is left to do",
     "remarks": "it found something",
 }
@@ -145,6 +146,7 @@ AGAIN = Offer("rerun", "run it again")
 RESUME = Offer("pause", "resume it")
 LOG = Offer("next_view", "read the end of the log")
 PUBLISH = Offer("room('submit')", "publish it")
+GENTLER = Offer("room('recipe')", "edit the recipe, as its answers got worse")
 COMPARE = Offer("ask_models", "compare before and after")
 TRAIN = Offer("train", "train")
 MEASURE = Offer("measure", "measure both on held-out pairs")
@@ -216,13 +218,14 @@ TABLE: tuple[Row, ...] = (
         Outcome.DONE,
         (["missing"], None, (CONTINUE,)),
         (["one"], None, (MODELS,)),
+        (["aligned", "measured", "worse"], None, (GENTLER, VOTE)),
         (["aligned", "measured"], None, (VOTE, PUBLISH)),
         (["aligned"], None, (MEASURE, VOTE)),
         ([], None, (TRAIN, MODELS)),
     ),
     *_rows(Act.ASK, Outcome.STOPPED, ([], None, (CONTINUE,))),
     *_rows(Act.ASK, Outcome.FAILED, *_FAILED_HERE),
-    *_rows(Act.MEASURE, Outcome.DONE, ([], None, (VOTE, PUBLISH))),
+    *_rows(Act.MEASURE, Outcome.DONE, (["worse"], None, (GENTLER, VOTE)), ([], None, (VOTE, PUBLISH))),
     *_rows(Act.MEASURE, Outcome.STOPPED, ([], None, (Offer("measure", "start over"),))),
     *_rows(
         Act.MEASURE,

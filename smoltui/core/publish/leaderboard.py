@@ -92,11 +92,8 @@ def place_in_words(rows: Sequence[Row], pulls: Sequence[PullRequest], chapter: s
     """Where the account stands, in one sentence."""
     mine = [row for row in rows if row.mine]
     waiting = [pull for pull in pulls if pull.state in (State.OPEN, State.CONFLICTING)]
-    of = (
-        f"{len(rows)} {'entry' if len(rows) == 1 else 'entries'} of chapter {chapter}"
-        if chapter
-        else f"{len(rows)} entries"
-    )
+    entries = f"{len(rows)} {'entry' if len(rows) == 1 else 'entries'}"
+    of = f"{entries} of chapter {chapter}" if chapter else entries
     parts = []
     if mine:
         places = [at for at, row in enumerate(rows, 1) if row.mine]

@@ -21,14 +21,16 @@ class Verb:
     """Completes "3 of 10": `canceled`; with a capital, it begins the outcome."""
     otherwise: str
     """What happens to the runs that the act does not reach: `continue`."""
+    about_run: bool = True
+    """It is about whether the run goes on, so that its row shows a failure in place of the stage."""
 
 
 CANCEL = Verb("cancel", "canceling…", "canceled", "continue")
 PAUSE = Verb("pause", "pausing…", "asked to pause", "continue")
 RESUME = Verb("resume", "resuming…", "resumed", "stay stopped")
 RERUN = Verb("rerun", "starting…", "started again", "are not started again")
-RELABEL = Verb("labels", "labeling…", "labeled", "keep their labels")
-EXPOSE = Verb("ports", "opening…", "changed", "keep their ports")
+RELABEL = Verb("labels", "labeling…", "labeled", "keep their labels", about_run=False)
+EXPOSE = Verb("ports", "opening…", "changed", "keep their ports", about_run=False)
 START = Verb("start", "starting…", "started", "may not start")
 SCHEDULE = Verb("schedule", "scheduling…", "changed", "may stay as they are")
 

@@ -15,7 +15,7 @@ from textual.widgets import ContentSwitcher, Input, Static
 from smoltui.backends.evaluation import answers
 from smoltui.backends.evaluation.prompt_sets import PROJECT
 from smoltui.backends.system.threads import in_thread
-from smoltui.core.evaluation.figures import manner_of
+from smoltui.core.evaluation.figures import answers_worse, manner_of
 from smoltui.core.evaluation.thoughts import split
 from smoltui.core.guide.ends import Act, End, Outcome
 from smoltui.core.meanings.shown import CARDS_OF
@@ -371,9 +371,14 @@ class EvaluateRoom(Choosing, Measuring, Copying):
         if missing:
             facts.add("missing")
         if loaded is not None and loaded.comparison.aligned is not None:
-            facts |= {"aligned", *(("measured",) if loaded.measurement is not None else ())}
+            facts |= {"aligned", *(("measured",) if loaded.measurement is not None else ()), *self._measured_facts()}
             facts |= {"one"} if len(self.columns) == 1 else set()
         return End(Act.ASK, Outcome.DONE, facts=frozenset(facts))
+
+    def _measured_facts(self) -> frozenset[str]:
+        found = self._loaded.measurement if self._loaded is not None else None
+        worse = found is not None and answers_worse(found.reference, found.aligned)
+        return frozenset({"worse"} if worse else ())
 
     def _manner_words(self) -> str:
         """How many answers are in the manner of smoltui.toml; empty without one, or for more than `MANY`."""
@@ -392,7 +397,7 @@ class EvaluateRoom(Choosing, Measuring, Copying):
     def _done(self, doing: str, took: str) -> str:
         """The status after work that took `took`."""
         if doing == MEASURED:
-            following = next_step(self, End(Act.MEASURE))
+            following = next_step(self, End(Act.MEASURE, facts=self._measured_facts()))
             return f"{self._measured_words()} in {took}.{self._incomparable()} {following}".strip()
         if self._loaded is not None and self._loaded.comparison.aligned is None and len(self.columns) == 1:
             return f"The reference answered in {took}. No aligned model yet. Press t to train one, or c to choose one."

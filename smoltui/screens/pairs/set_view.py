@@ -393,6 +393,7 @@ class SetView(Refusing, Unpainted, ContentSwitcher):
         self._lists_value = False
         self.workers.cancel_group(self, "find")
         self.session.clear_matches()
+        self._remember_order()
         self.draw()
         self.refresh_bindings()
 

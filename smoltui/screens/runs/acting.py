@@ -170,7 +170,7 @@ class Acting(RunsBase):
         if not runs:
             return
         shown = labels_in_text(runs[0].labels) if len(runs) == 1 else ""
-        self.ask("labels:", LABELS_HINT, lambda text: self._relabel(runs, text), shown)
+        self.ask(f"labels of {_named(runs)}:", LABELS_HINT, lambda text: self._relabel(runs, text), shown)
 
     def _relabel(self, runs: Sequence[Run], text: str) -> None:
         new, gone = label_changes(text)

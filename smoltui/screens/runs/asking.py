@@ -110,7 +110,7 @@ def plan_text(run: Run, spec: RunSpec | None) -> Text:
 
     plan = run.plan
     if plan is not None:
-        line("steps", f"{plan.max_steps}, {plan.epochs:.3g} epochs")
+        line("steps", f"{plan.max_steps}, {plan.epochs:.3g} epoch{'' if plan.epochs == 1 else 's'}")
         held_out = "none held out" if plan.held_out_pairs is None else f"{plan.held_out_pairs} held out"
         line("pairs", f"{plan.train_pairs} trained on, {held_out}")
         if plan.left_out:
@@ -120,7 +120,8 @@ def plan_text(run: Run, spec: RunSpec | None) -> Text:
         line("beta", plan.beta)
         line("versions", ", ".join(f"{name} {version}" for name, version in plan.versions.items()))
     else:
-        text.append("No plan yet.\n", "dim")
+        said = "The script reported no plan.\n" if run.is_final else "The script has not reported its plan yet.\n"
+        text.append(said, "dim")
     if spec is None:
         text.append("\nSubmitted from another machine; its recipe is not known here.\n", "dim")
         return text
@@ -132,8 +133,7 @@ def plan_text(run: Run, spec: RunSpec | None) -> Text:
         line("billed to", spec.namespace or "the token's account")
     if spec.pairs_from:
         line("pairs from", spec.pairs_from)
-    by_hand = "trl dpo --config recipe.yaml" if not spec.flavor else f"smoltui train {spec.project} --on {run.engine}"
-    line("by hand", by_hand)
+    line(*(("again", f"smoltui rerun {run.id}") if spec.flavor else ("by hand", "trl dpo --config recipe.yaml")))
     if spec.checks:
         text.append("\nchecks before the start\n", "bold")
         for sentence in spec.checks:

@@ -301,7 +301,7 @@ class Following(Charting, ReadingLine):
             steps = max(run.step, known.step)  # the log may still be being read; and a Job need not train
             text.append(f"{steps} steps in {took}" if steps else f"took {took}")
             if expected := expected_seconds(known.raw.get("spec")):
-                trained = run.trained_seconds or known.trained_seconds
+                trained = None if known.seconds_before else run.trained_seconds or known.trained_seconds
                 text.append(f" (training {as_time(trained)}" if trained else " (", "dim")
                 text.append(f"{', ' if trained else ''}expected {as_span(*expected)})", "dim")
             if run.moved is not None:

@@ -68,10 +68,20 @@ class Shown:
 
     def value(self, key: str) -> float | None:
         """The value at the cursor, or at the last step before it; the newest one without a cursor; None without any."""
-        points = self.points(key)
+        point = self.read(self.points(key))
+        return point[1] if point is not None else None
+
+    @property
+    def read_at(self) -> int | None:
+        """The step at which the metric of the chart is read; None for the newest one, and without a value."""
+        point = self.read(self.points(self.panel.key)) if self.cursor is not None else None
+        return point[0] if point is not None else None
+
+    def read(self, points: Series) -> tuple[int, float] | None:
+        """Step and value at the cursor, as `value`; None without any."""
         if self.cursor is not None:
             points = [point for point in points if point[0] <= self.cursor]
-        return points[-1][1] if points else None
+        return points[-1] if points else None
 
 
 class MetricChart(Widget):
@@ -129,14 +139,15 @@ def head(shown: Shown, width: int) -> Text:
         lost = value is not None and math.isnan(value)
         bold = "bold red" if lost else "bold" if panel.parts else "bold green"
         line.append(f" {panel.said(value)}", bold)
-    if shown.cursor is not None:
-        line.append(f" at step {shown.cursor:,}", "bold")
+    if shown.read_at is not None:
+        line.append(f" at step {shown.read_at:,}", "bold")
     held = shown.value(f"eval_{panel.key}")
     if held is not None and not panel.parts:
         word = " held-out" if width >= WORDS_FROM else ""
         line.append(f" · {HELD_OUT}{word} {panel.said(held)}", "cyan")
     for other, style, dash in zip(shown.others, cycle(_BEHIND), cycle(DASHES), strict=False):
-        value = other.points[-1][1] if other.points else None
+        point = shown.read(other.points)
+        value = point[1] if point is not None else None
         line.append(f"  {_sample(dash)} {safe_line(other.name, 16)} {panel.said(value)}", style)
     if panel.words and not shown.others and line.cell_len + len(panel.words) + 3 <= width:
         line.append(f" · {panel.words}", "dim")
@@ -198,8 +209,8 @@ def _drawn(shown: Shown, series: Sequence[Series], grid: Grid) -> Grid:
             grid.curve(points, style, dash)
     values = finite(shown.points(shown.panel.key))
     line = line_of(shown.panel, values[0][1] if values else None)
-    if shown.cursor is not None and grid.frame.first <= shown.cursor <= grid.frame.right:
-        grid.upright(shown.cursor, _DIM)
+    if shown.read_at is not None and grid.frame.first <= shown.read_at <= grid.frame.right:
+        grid.upright(shown.read_at, _DIM)
     if line is not None:
         grid.rule(line[0], _DIM, line[1])
     for key in shown.panel.keys:

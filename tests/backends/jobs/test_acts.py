@@ -159,7 +159,7 @@ class TestLabels:
     @pytest.mark.parametrize(
         ("set_", "remove", "words"),
         [
-            ({"model": "Qwen3-0.6B"}, [], "model = Qwen3-0.6B"),
+            ({"model": "Qwen3-0.6B"}, [], "model=Qwen3-0.6B"),
             ({"": "x"}, [], "does not accept this label"),
             ({"a b": "x"}, [], "does not accept this label"),
             ({"a": "x" * 101}, [], "does not accept this label"),

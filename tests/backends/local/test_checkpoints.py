@@ -80,6 +80,7 @@ async def test_i_pause_a_run_and_go_on(engine: LocalEngine, tmp_path: Path) -> N
     done = await ended(engine, run)
     assert done.stage == Stage.COMPLETED and done.step == 30 and done.message is None and done.hint is None
     assert done.seconds_before == paused.duration(0.0) and (done.duration(0.0) or 0) > done.seconds_before
+    assert done.trained_seconds is None
     assert losses(done) == await unbroken(engine, tmp_path, 30)
     assert [one.id for one in await engine.list_runs()].count(run.id) == 1
     kept = (await engine.inspect(run.id))["checkpoints"]

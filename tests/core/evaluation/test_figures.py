@@ -14,6 +14,7 @@ from smoltui.core.evaluation.figures import (
     REFERENCE,
     Figures,
     Tally,
+    answers_worse,
     bootstrap,
     manner_of,
     read_prompts,
@@ -171,6 +172,19 @@ def test_both_answers_may_fall_while_the_margin_rises() -> None:
     assert (reference.prefers_chosen, aligned.prefers_chosen, reference.chosen_change) == (0.5, 1.0, None)
     assert aligned.chosen_change_interval == (-2.0, -1.0) and aligned.margin_interval == (1.5, 2.0)
     assert tally.figures(ALIGNED).margin_interval is None
+
+
+def test_answers_got_worse_only_beyond_chance() -> None:
+    """100 % to 48 % of 64 is; 55 % to 48 % is not; nor is what was not measured."""
+
+    def found(well_formed: int | None, manner: int | None) -> Figures:
+        shares = [None if hits is None else wilson(hits, 64) for hits in (well_formed, manner)]
+        return Figures("m", well_formed_interval=shares[0], manner_interval=shares[1])
+
+    before = found(64, 35)
+    assert answers_worse(before, found(31, 35)) and answers_worse(before, found(64, 9))
+    assert not answers_worse(before, found(63, 31)) and not answers_worse(before, found(None, None))
+    assert not answers_worse(before, found(64, 64))
 
 
 def test_the_interval_of_a_mean_is_over_prompts() -> None:

@@ -52,6 +52,14 @@ def test_a_message_names_its_cause(said: str | None, cause: Cause) -> None:
     assert cause_of(said) is cause
 
 
+def test_a_model_that_answers_worse_is_not_proposed_for_publishing() -> None:
+    """Measured or asked again, the next step is then the recipe."""
+    for act, facts in ((Act.MEASURE, set()), (Act.ASK, {"aligned", "measured"})):
+        good, bad = (after(End(act, facts=frozenset({*facts, *worse}))) for worse in ((), ("worse",)))
+        assert "room('submit')" in {offer.action for offer in good}
+        assert [offer.action for offer in bad] == ["room('recipe')", "vote"]
+
+
 def test_the_line_has_keys_where_there_are_some() -> None:
     """At most two steps, only those with a key; no line without any."""
     offers = after(End(Act.TRAIN, Outcome.FAILED, Cause.MEMORY))
