@@ -20,7 +20,7 @@ from smoltui.core.runs import events
 from smoltui.core.runs.parts import folded, joined
 from smoltui.core.runs.rerun import NO_CHANGES, Changes, again, changed, spec_of
 from smoltui.core.runs.run import CONTINUES, Run, RunSpec, Stage
-from smoltui.errors import InputError, NotFoundOnHubError
+from smoltui.errors import InputError, NotFoundOnHubError, PermissionDeniedError
 
 LATER = "later"
 """Key of a record: ids of the Jobs that continue this one."""
@@ -31,10 +31,16 @@ class Continuing(ABC):
 
     def __init__(self) -> None:
         self._later: dict[str, tuple[str, ...]] = {}
+        self._looked: set[str] = set()
+        """Runs for which the Hub was asked what continues them, or a list told."""
 
     @abstractmethod
     async def one_job(self, job_id: str) -> Run:
         """One Job as a run of its own, with what its record says."""
+
+    @abstractmethod
+    async def continuing(self, first: Run) -> list[str]:
+        """Ids of the Jobs whose label says that they continue this one, the oldest first. Raises as `Engine.get`."""
 
     @abstractmethod
     def follow_job(self, job_id: str, *, follow: bool, tail: int | None) -> AsyncGenerator[events.Event, None]:
@@ -50,6 +56,7 @@ class Continuing(ABC):
         """Listed Jobs as runs."""
         found, later = folded(runs)
         self._later.update(later)
+        self._looked.update(run.id for run in found)
         return found
 
     async def jobs_of(self, run_id: str) -> tuple[str, ...]:
@@ -79,7 +86,23 @@ class Continuing(ABC):
             with suppress(InputError, NotFoundOnHubError):
                 found = [await self.one_job(first), *found]
                 self._later[found[0].id] = (found[1].id,)
-        return joined(found)
+        run = joined(found)
+        # Another machine, or a process that was killed, may have continued it.
+        if run.is_final and run.stage != Stage.COMPLETED and run.id not in self._looked:
+            with suppress(PermissionDeniedError, NotFoundOnHubError):  # who may see a Job may not see the list
+                if await self._look_for_later(found[0]):
+                    return await self.whole(run.id)
+        return run
+
+    async def _look_for_later(self, first: Run) -> bool:
+        """Asks the Hub which Jobs continue this one; whether there are others than were known. Raises as `get`."""
+        later = tuple(await self.continuing(first))
+        self._looked.add(first.id)
+        known = self._later.get(first.id, ())
+        new = tuple(job_id for job_id in later if job_id not in known)
+        if new:
+            self._later[first.id] = (*known, *new)
+        return bool(new)
 
     async def follow_all(self, run_id: str, *, follow: bool, tail: int | None) -> AsyncGenerator[events.Event, None]:
         """The events of all Jobs of a run, one after the other; with `tail`, those of the newest."""
@@ -105,6 +128,8 @@ class Continuing(ABC):
         from smoltui.backends.pairs.curated import curated_spec  # reads sets of pairs: not for a list of runs
 
         run = await self.whole(run_id)
+        if run.is_final and await self._look_for_later(await self.one_job(run.id)):
+            run = await self.whole(run_id)
         spec = await self._resumable_spec(run)
         label = new_label()
         spec = changed(again(spec, label), changes)

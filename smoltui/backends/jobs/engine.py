@@ -39,7 +39,8 @@ from smoltui.core.runs.command import CommandSpec
 from smoltui.core.runs.cost import Flavor
 from smoltui.core.runs.parts import joined
 from smoltui.core.runs.rerun import NO_CHANGES, Changes, changed, spec_of
-from smoltui.core.runs.run import Run, RunSpec, Stage
+from smoltui.core.runs.rivals import rival
+from smoltui.core.runs.run import CONTINUES, Run, RunSpec, Stage
 from smoltui.core.runs.symptoms import Symptoms
 from smoltui.errors import (
     InputError,
@@ -97,14 +98,16 @@ class HubEngine(Continuing, Engine):
                 spec again first searches for the Job.
         """
         await in_thread(job_records.ready)
-        await in_thread(lambda: job_pending.begin(spec, self._namespaces))
+        await self._begin(spec)
         try:
             tell = partial(self._submitting.__setitem__, spec.label)
             job = await hub_submit.submit(spec, tell)
             spec = hub_submit.with_owner(spec, run_of(job, namespace=spec.namespace).namespace or "")
             run = await self._submitted(job, spec)
-        except UnreachableError:
-            raise  # it may have started: its record finds it with the next list
+        except UnreachableError as error:  # a list may still find it by its label
+            unclear = isinstance(error, hub_submit.UnclearStartError)
+            await in_thread(lambda: job_pending.leave(spec.label, unclear=unclear))
+            raise
         except SmoltuiError:
             await in_thread(lambda: job_pending.end(spec.label))
             raise
@@ -112,6 +115,24 @@ class HubEngine(Continuing, Engine):
             self._submitting.pop(spec.label, None)
         await in_thread(lambda: job_pending.end(spec.label))
         return run  # of a Job that continues a run: as a run of its own
+
+    async def _begin(self, spec: RunSpec) -> None:
+        """Records that `spec` is being submitted. Raises InputError: another process has done the same."""
+        seen = set(self._namespaces)
+        while True:
+            try:
+                await in_thread(lambda: job_pending.begin(spec, seen))
+            except job_pending.JustStartedError as error:
+                with suppress(NotFoundOnHubError):
+                    run = await self.one_job(error.job_id)
+                    if other := rival(spec, (run,), on_disk=False):
+                        raise InputError(
+                            f"{job_pending.FIRST}: {other}",
+                            f"Cancel that one (smoltui cancel {run.id}), or wait two minutes if you want two.",
+                        ) from error
+                seen.add(error.job_id)  # it has ended
+            else:
+                return
 
     async def preview(self, spec: RunSpec) -> dict[str, Any]:
         return await hub_submit.preview(spec)
@@ -130,7 +151,8 @@ class HubEngine(Continuing, Engine):
         return await self._with_record(run)
 
     async def list_runs(self) -> list[Run]:
-        """As `Engine.list_runs`, over all namespaces; those that could not be read are in `problems`.
+        """As `Engine.list_runs`, over all namespaces; those that could not be read are in `problems`, and
+        their runs are as they were last known.
 
         Raises also:
             RateLimitedError: too many requests; `retry_after` applies to all namespaces.
@@ -152,6 +174,8 @@ class HubEngine(Continuing, Engine):
         listed = await from_all([*used, *asked], used, jobs_of, doing)
         self._closed |= dict.fromkeys(listed.closed, now)
         self._problems = listed.problems
+        # They run on, and cost, though their list failed once.
+        listed.items |= {name: self._list.last(name) for name in listed.problems}
 
         def as_runs() -> list[Run]:
             made: dict[str, tuple[Any, Run]] = {}
@@ -183,6 +207,14 @@ class HubEngine(Continuing, Engine):
 
     async def one_job(self, job_id: str) -> Run:
         return await self._with_record(await self._run(job_id))
+
+    async def continuing(self, first: Run) -> list[str]:
+        doing = f"find what continues the Job {safe_line(first.id, 60)}"
+        found = await hub_submit.labeled(first.namespace or (await hub.account()).name, CONTINUES, first.id, doing)
+        runs = sorted((run_of(job, namespace=first.namespace) for job in found), key=lambda run: run.created_at or 0.0)
+        for run in runs:
+            self._namespaces[run.id] = run.namespace or ""
+        return [run.id for run in runs]
 
     async def follow(
         self, run_id: str, *, follow: bool = True, tail: int | None = None
@@ -275,9 +307,22 @@ class HubEngine(Continuing, Engine):
         current = await self.current(run_id)
         if (namespace := self._namespaces.get(current)) is None:  # otherwise the request itself tells its stage
             run = await self._run(current)
-            if run.is_final:
-                return await self.whole(run_id)
+            if run.is_final:  # but a Job that continues it may run
+                if (whole := await self.whole(run_id)).is_final:
+                    return whole
+                run = await self._run(await self.current(run_id))
             current, namespace = run.id, run.namespace or ""
+        run = await self._cancel(current, namespace)
+        *earlier, _ = await self.jobs_of(run_id)
+        parts = [await self.one_job(job_id) for job_id in earlier]
+        for place, part in enumerate(parts):
+            if not part.is_final:  # after a lost answer, two may have been started to continue one run
+                await self._cancel(part.id, part.namespace or "")
+                parts[place] = await self.one_job(part.id)
+        return joined([*parts, await self._with_record(run)])
+
+    async def _cancel(self, current: str, namespace: str) -> Run:
+        """Cancels one Job. Raises as `cancel`."""
         doing, told = f"cancel the Job {safe_line(current, 60)}", None
         # Before the request: its answer may be lost, or come after this process has ended.
         self._canceled.add(current)
@@ -298,8 +343,7 @@ class HubEngine(Continuing, Engine):
                 break
             await asyncio.sleep(seconds)
             run = await self._run(run.id)
-        *earlier, _ = await self.jobs_of(run_id)
-        return joined([*[await self.one_job(job_id) for job_id in earlier], await self._with_record(run)])
+        return run
 
     async def _after_cancel(self, job_id: str, namespace: str, told: httpx2.Response | None) -> Run:
         """The Job after a request to cancel it: from the response, if that has it."""

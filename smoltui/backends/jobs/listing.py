@@ -106,6 +106,10 @@ class JobList:
         self._known: dict[str, dict[str, Any]] = {}
         self._whole_at: dict[str, float] = {}
 
+    def last(self, name: str) -> list[Any]:
+        """The Jobs of a namespace as they were last read; none if they never were."""
+        return list(self._known.get(name, {}).values())
+
     async def read(self, session: hub.Session, name: str, doing: str) -> list[Any]:
         """The Jobs of a namespace as returned by the server, now or earlier. Raises as `Session.pages`."""
         known = self._known.get(name, {})

@@ -19,18 +19,28 @@ from smoltui.backends.jobs.job_json import id_of, labels_of, run_of
 from smoltui.backends.runs import chains
 from smoltui.backends.system import locks
 from smoltui.backends.system.data_folder import home, mtime, private_folder, read_json, write_json
-from smoltui.backends.system.processes import is_ours, this_process
+from smoltui.backends.system.processes import is_ours, started_at, this_process
 from smoltui.core.runs.chain import STEPS, Chain, Step
 from smoltui.core.runs.rerun import spec_of
 from smoltui.core.runs.rivals import rival
 from smoltui.core.runs.run import LABEL, RunSpec
 from smoltui.errors import InputError
 
+FIRST = "Another smoltui was first"
+WAIT = "Wait until it is listed; then start a second one if you want two."
 KEPT_SECONDS = 86_400.0
 """A submission without a Job is forgotten after this time."""
 UNSEEN_SECONDS = 120.0
 """A Job that another app submitted this recently may not have been listed here yet. Also how long a submission from
 another machine counts as under way, because its process cannot be looked up."""
+
+
+class JustStartedError(InputError):
+    """Another process has just submitted the same, as the Job `job_id`."""
+
+    def __init__(self, job_id: str, other: str) -> None:
+        super().__init__(f"{FIRST}: {other}", WAIT)
+        self.job_id = job_id
 
 
 def folder() -> Path:
@@ -48,18 +58,19 @@ def begin(spec: RunSpec, seen: Collection[str] = ()) -> None:
     `seen`: ids of the Jobs that the person could know of; about a second one of these, the person was asked.
 
     Raises:
-        InputError: another app is submitting the same, or has just done so; the data folder cannot be written.
+        JustStartedError: another process has just submitted the same.
+        InputError: another app is submitting the same; the data folder cannot be written.
     """
-    said = {"spec": asdict(spec), **this_process(), "at": time.time()}
+    said = {"spec": asdict(spec), **this_process(), "since": started_at(os.getpid()), "at": time.time()}
     try:
         private_folder(folder())
         lock = locks.take(home() / "starting.lock", "Another smoltui has been starting a Job for 10 s ({pid})")
         try:
-            if other := rival(spec, (), _elsewhere(seen), on_disk=False):
-                raise InputError(
-                    f"Another smoltui was first: {other}",
-                    "Wait until it is listed; then start a second one if you want two.",
-                )
+            if other := rival(spec, (), _under_way(), on_disk=False):
+                raise InputError(f"{FIRST}: {other}", WAIT)
+            for job_id, started in _just_started(seen):
+                if other := rival(spec, (), (started,), on_disk=False):
+                    raise JustStartedError(job_id, other)
             write_json(_path(spec.label), said)
         finally:
             os.close(lock)
@@ -70,26 +81,30 @@ def begin(spec: RunSpec, seen: Collection[str] = ()) -> None:
         ) from error
 
 
-def _elsewhere(seen: Collection[str]) -> Iterator[RunSpec]:
-    """What other apps are submitting, or have just submitted without its being `seen` here."""
+def _under_way() -> Iterator[RunSpec]:
+    """What other apps are submitting."""
     for path in folder().glob("*.json"):
         data = read_json(path) or {}
         if (spec := spec_of(data.get("spec"))) is not None and _is_under_way(data):
             yield spec
+
+
+def _just_started(seen: Collection[str]) -> Iterator[tuple[str, RunSpec]]:
+    """Ids and specifications of what other apps have just submitted without its being `seen` here."""
     for path in records.folder().glob("*.json"):
         if path.stem not in seen and _is_recent(mtime(path)):
             data = read_json(path) or {}
             if data.get("submitted_by") == this_process() or not _is_recent(data.get("submitted_at")):
                 continue
             if (spec := spec_of(data.get("spec"))) is not None:
-                yield spec
+                yield path.stem, spec
 
 
 def _is_under_way(data: Mapping[str, object]) -> bool:
     me, pid = this_process(), data.get("pid")
-    if data.get("host") != me["host"]:
+    if data.get("host") != me["host"] or data.get("unclear"):
         return _is_recent(data.get("at"))
-    return isinstance(pid, int) and pid != me["pid"] and is_ours(pid)
+    return isinstance(pid, int) and pid != me["pid"] and is_ours(pid, data.get("since"))
 
 
 def _is_recent(at: object) -> bool:
@@ -100,6 +115,13 @@ def end(label: str) -> None:
     """The submission has ended: its Job has a record, or there is none."""
     with suppress(OSError):
         _path(label).unlink(missing_ok=True)
+
+
+def leave(label: str, *, unclear: bool) -> None:
+    """Nobody works on the submission any more; a list may still find its Job. `unclear`: it may have started one."""
+    if (data := read_json(_path(label))) is not None:
+        with suppress(OSError):
+            write_json(_path(label), {**data, "pid": 0, "unclear": unclear})
 
 
 def interrupted() -> dict[str, RunSpec]:

@@ -19,7 +19,7 @@ from smoltui import __version__
 from smoltui.backends.hub import client as hub
 from smoltui.backends.hub.errors import explain, never_sent
 from smoltui.backends.jobs.asked import Asked, asked_of
-from smoltui.backends.jobs.job_json import id_of
+from smoltui.backends.jobs.job_json import id_of, labels_of
 from smoltui.backends.jobs.shipment import EXCLUDE_NAME, MOUNT, Shipment, pack
 from smoltui.backends.runs.spec import label_value
 from smoltui.backends.runs.token_check import refuse_tokens, refuse_tokens_in_job
@@ -266,14 +266,15 @@ def check_label(key: str, value: str) -> None:
 
 async def find(namespace: str, label: str) -> dict[str, Any] | None:
     """The Job with the unique label; None without one. Raises `SmoltuiError`."""
-    async with hub.session(DOING) as session:
-        named = [("label", f"{LABEL}={label}")]
-        jobs = await session.pages(hub.jobs_path(namespace), doing=DOING, params=named, most=3)
-    for job in jobs:
-        labels = job.get("labels") if isinstance(job, dict) else None
-        if isinstance(labels, dict) and labels.get(LABEL) == label and id_of(job):
-            return dict(job)
-    return None
+    return next(iter(await labeled(namespace, LABEL, label, DOING)), None)
+
+
+async def labeled(namespace: str, key: str, value: str, doing: str) -> list[dict[str, Any]]:
+    """The Jobs of a namespace with a label, newest first. Raises `SmoltuiError`."""
+    async with hub.session(doing) as session:
+        named = [("label", f"{key}={value}")]
+        jobs = await session.pages(hub.jobs_path(namespace), doing=doing, params=named, most=3)
+    return [dict(job) for job in jobs if isinstance(job, dict) and id_of(job) and labels_of(job).get(key) == value]
 
 
 async def upload(shipment: Shipment, namespace: str, label: str, token: str, tell: Tell = lambda words: None) -> Any:
@@ -391,18 +392,26 @@ async def look_again(look: Callable[[], Awaitable[T | None]], error: Exception, 
     return None
 
 
+class UnclearStartError(UnreachableError):
+    """Nobody knows whether a Job was started."""
+
+
 async def found_by_label(namespace: str, label: str, error: Exception) -> dict[str, Any]:
     """The Job whose start no response has confirmed, for the reason in `error`.
 
     Raises:
-        UnreachableError: none was started, or this could not be determined; the message says which.
+        UnclearStartError: this could not be determined.
+        UnreachableError: none was started.
     """
-    found = await look_again(
-        lambda: find(namespace, label),
-        error,
-        "The connection was lost while starting the Job; it may or may not have started",
-        f"When the Hub is reachable, check before retrying: smoltui ps -a --filter label:{LABEL}={label}",
-    )
+    try:
+        found = await look_again(
+            lambda: find(namespace, label),
+            error,
+            "The connection was lost while starting the Job; it may or may not have started",
+            f"When the Hub is reachable, check before retrying: smoltui ps -a --filter label:{LABEL}={label}",
+        )
+    except UnreachableError as problem:
+        raise UnclearStartError(problem.message, problem.hint) from error
     if found is None:
         ours = explain(error, DOING)
         why = ours.message if ours is not None else "The Hub's response was lost while starting the Job"

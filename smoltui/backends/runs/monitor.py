@@ -99,6 +99,8 @@ class RunMonitor:
         """Every known run by id, newest first. Replaced, never changed in place."""
         self.errors: dict[str, SmoltuiError] = {}
         """Engines that could not list their runs, with the reason. Replaced, never changed in place."""
+        self.problems: dict[str, Mapping[str, SmoltuiError]] = {}
+        """Engine → owners of runs that could not be listed, with the reason; their runs are as last known."""
         self._chains: Chains | None = None
         self.blurred = False
         """The terminal's window is not focused."""
@@ -193,8 +195,9 @@ class RunMonitor:
             return
         self.listed_at[name] = time.time()
         self.not_before.pop(name, None)
-        if name in self.errors:
+        if name in self.errors or self.problems.get(name, {}).keys() != engine.problems.keys():
             self.errors = {key: value for key, value in self.errors.items() if key != name}
+            self.problems[name] = dict(engine.problems)
             self._changed()
         self._take_list(name, listed)
         self._note_answer(name)

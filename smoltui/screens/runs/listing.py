@@ -83,7 +83,13 @@ class Listing(RunsBase):
             return in_own_keys(self, "No run of this project yet (f or esc shows all runs)")
         if self._filter_text and self.workspace.runs:
             return f"No runs match “{safe_line(self._filter_text, 60)}” {in_own_keys(self, '(esc clears the filter)')}"
-        return LOADING_RUNS if self.workspace.monitor.reading else in_own_keys(self, NOTHING_YET)
+        monitor = self.workspace.monitor
+        if monitor.reading:
+            return LOADING_RUNS
+        failed = any(not isinstance(error, NotLoggedInError) for error in self.workspace.runs_errors.values())
+        if failed or any(monitor.problems.values()):
+            return "No runs are known: not everything could be listed"
+        return in_own_keys(self, NOTHING_YET)
 
     def _with_steps(self, runs: list[Run]) -> list[Run]:
         """The runs, with their follow-up steps as rows below those that are unfolded."""
@@ -171,6 +177,9 @@ class Listing(RunsBase):
             until = monitor.not_before.get(name)
             then = f", retrying in {until - now:.0f} s" if until is not None and until > now else f" → {error.hint}"
             yield f"{engines[name].place.plural}: {error.message}{then}", "yellow"
+        for name, problems in monitor.problems.items():
+            for owner, error in problems.items() if name not in self.workspace.runs_errors else ():
+                yield f"{engines[name].place.plural} of {owner}: {error.message} → {error.hint}", "yellow"
         for name, at in monitor.listed_at.items():
             place = engines[name].place
             if not place.here and now - at > STALE_SECONDS:

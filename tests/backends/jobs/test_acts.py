@@ -196,6 +196,18 @@ class TestNamespaces:
         assert isinstance(engine.problems["lab"], UnreachableError)
         assert await engine.list_runs() and engine.problems == {}
 
+    async def test_jobs_stay_listed_while_their_namespace_fails(self, server: LocalHub) -> None:
+        """My Job runs on, and costs, though the Hub failed to list it once; then it has ended, and that is shown."""
+        mine = server.add(stage="RUNNING")
+        engine = HubEngine()
+        await engine.list_runs()
+        server.spoil("GET", "^/api/jobs/ada$", status=503)
+        (run,) = await engine.list_runs()
+        assert (run.id, run.stage) == (mine.id, "RUNNING") and isinstance(engine.problems["ada"], UnreachableError)
+        mine.stage = "COMPLETED"
+        (run,) = await engine.list_runs()
+        assert run.stage == "COMPLETED" and not engine.problems
+
     async def test_my_own_fails_alone(self, server: LocalHub) -> None:
         """A token only for the organization: its Jobs are shown."""
         theirs = server.add(namespace="lab")

@@ -124,6 +124,50 @@ async def test_one_curve_and_one_cost(server: LocalHub, spec: RunSpec) -> None:
         await engine.resume(stopped.id)
 
 
+async def resumed_elsewhere(server: LocalHub, spec: RunSpec) -> tuple[Run, Job]:
+    """A run that timed out and the Job that continues it, of which nothing on this machine knows: the process was
+    killed after the POST, or it was another machine."""
+    engine = HubEngine()
+    stopped = await timed_out(engine, server, spec)
+    record = records.read(stopped.id)
+    await engine.resume(stopped.id, MORE)
+    second = server.jobs[next(job_id for job_id in server.jobs if job_id != stopped.id)]
+    second.stage = "RUNNING"
+    (records.folder() / f"{second.id}.json").unlink()
+    records.save(record or {})
+    return stopped, second
+
+
+async def test_what_continues_elsewhere_is_canceled(server: LocalHub, spec: RunSpec) -> None:
+    stopped, second = await resumed_elsewhere(server, spec)
+    assert (await HubEngine().get(stopped.id)).stage == "RUNNING"
+    assert (await HubEngine().cancel(stopped.id)).stage == second.stage == "CANCELED"
+
+
+async def test_what_continues_elsewhere_is_not_continued_a_second_time(server: LocalHub, spec: RunSpec) -> None:
+    """Also by an app whose list is older."""
+    old = HubEngine()
+    stopped, _ = await resumed_elsewhere(server, spec)
+    old._looked.add(stopped.id)
+    for one in (HubEngine(), old):
+        with pytest.raises(InputError, match="has not ended"):
+            await one.resume(stopped.id)
+    assert len(server.jobs) == 2
+
+
+async def test_who_may_not_see_the_list_sees_the_job(server: LocalHub, spec: RunSpec) -> None:
+    stopped, _ = await resumed_elsewhere(server, spec)
+    server.spoil("GET", "^/api/jobs/ada$", status=403)
+    assert (await HubEngine().get(stopped.id)).stage == "ERROR"
+
+
+async def test_of_two_that_continue_a_run_both_are_canceled(server: LocalHub, spec: RunSpec) -> None:
+    stopped, second = await resumed_elsewhere(server, spec)
+    third = server.add(stage="RUNNING", labels={CONTINUES: stopped.id})
+    await HubEngine().cancel(stopped.id)
+    assert second.stage == third.stage == "CANCELED"
+
+
 async def test_what_cannot_be_resumed(server: LocalHub, spec: RunSpec) -> None:
     """Each reason is a sentence, and nothing is started."""
     engine = HubEngine()

@@ -234,7 +234,7 @@ class TestSubmitting:
         [
             ({"flavor": None}, "needs a flavor"),
             ({"timeout_seconds": None}, "needs a timeout"),
-            ({"labels": {"model": "Qwen3-0.6B"}}, "model = Qwen3-0.6B"),
+            ({"labels": {"model": "Qwen3-0.6B"}}, "model=Qwen3-0.6B"),
             ({"labels": {"": "x"}}, "does not accept this label"),
             ({"output_dir": "/data/out"}, "read-only: /data/out"),
         ],

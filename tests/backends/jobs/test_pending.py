@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 
 from smoltui.backends.jobs import pending, records
+from smoltui.backends.jobs import submit as hub_submit
 from smoltui.backends.jobs.engine import HubEngine
-from smoltui.backends.system.processes import this_process
+from smoltui.backends.system.processes import started_at, this_process
 from smoltui.core.runs.run import Run, RunSpec
-from smoltui.errors import InputError
+from smoltui.errors import InputError, UnreachableError
 from tests.hub.server import LocalHub, local_hub
 
 PUSHES = "beta: 0.1\npush_to_hub: true\nhub_model_id: ada/aligned\n"
@@ -70,6 +71,11 @@ async def test_what_another_app_is_starting_is_not_started_again(
         ({"pid": "4"}, False),
         ({"pid": -1}, False),
         ({"pid": 1 << 22, "at": 0.0}, False),  # killed: it is found by its label
+        ({"pid": os.getppid(), "since": started_at(os.getppid())}, True),
+        ({"pid": os.getppid(), "since": 1.0}, False),  # another process has its id now
+        ({"pid": 0, "unclear": False}, False),  # certainly nothing was started
+        ({"pid": 0, "unclear": True}, True),
+        ({"pid": 0, "unclear": True, "at": time.time() - 600}, False),
         ({"pid": 1 << 22, "host": "another-machine"}, True),
         ({"pid": 1 << 22, "host": "another-machine", "at": time.time() - 600}, False),
         ({"pid": 1 << 22, "host": "another-machine", "at": "now"}, False),
@@ -102,6 +108,47 @@ def test_a_job_that_was_not_listed_here_yet_counts_too(own_machine: Path, monkey
     pending.end("mine")
     monkeypatch.setattr(pending, "UNSEEN_SECONDS", 0.0)
     pending.begin(spec("mine"))
+
+
+@pytest.mark.parametrize(("stage", "refused"), [("RUNNING", True), ("CANCELED", False), (None, False)])
+async def test_a_second_one_is_refused_only_while_the_first_runs(
+    own_machine: Path, server: LocalHub, monkeypatch: pytest.MonkeyPatch, stage: str | None, *, refused: bool
+) -> None:
+    """Another process submitted it a moment ago; since then it has been canceled, or deleted."""
+    monkeypatch.setattr(hub_submit, "ship", lambda *args: None)
+    job_id = server.add(stage=stage).id if stage else "0123456789abcdef01234567"
+    theirs = spec("theirs", project=str(own_machine))
+    records.write(Run(job_id, "hub", "demo", "RUNNING", namespace="ada"), theirs)
+    records.save({**(records.read(job_id) or {}), "submitted_by": {"host": HERE, "pid": 1 << 22}})
+    if not refused:
+        assert not (await HubEngine().submit(spec("mine", project=str(own_machine)))).is_final
+        return
+    with pytest.raises(InputError, match=f"{job_id}. is RUNNING, and pushes") as caught:
+        await HubEngine().submit(spec("mine", project=str(own_machine)))
+    assert f"smoltui cancel {job_id}" in caught.value.hint
+
+
+@pytest.mark.parametrize("unclear", [False, True])
+async def test_a_start_that_failed_does_not_keep_others_from_starting(
+    own_machine: Path, server: LocalHub, monkeypatch: pytest.MonkeyPatch, *, unclear: bool
+) -> None:
+    """The Hub refuses the POST. If it can't say whether there is a Job, other processes wait two minutes."""
+    monkeypatch.setattr(hub_submit, "ship", lambda *args: None)
+    monkeypatch.setattr(hub_submit, "LOOKS", (0.0, 0.0))
+    server.spoil("POST", "^/api/jobs/ada$", status=503)
+    if unclear:
+        find, looks = hub_submit.find, iter((True,))
+
+        async def silent(namespace: str, label: str) -> dict[str, Any] | None:
+            if next(looks, False):
+                return await find(namespace, label)
+            raise UnreachableError("silence")
+
+        monkeypatch.setattr(hub_submit, "find", silent)
+    with pytest.raises(UnreachableError, match="may or may not" if unclear else "no Job was started"):
+        await HubEngine().submit(spec("mine", project=str(own_machine)))
+    data = json.loads((pending.folder() / "mine.json").read_text())
+    assert pending._is_under_way(data) is unclear and list(pending.interrupted()) == ["mine"]
 
 
 def test_of_four_that_begin_at_once_one_goes_on(own_machine: Path) -> None:
