@@ -344,6 +344,8 @@ class StartDialog(StartOptions):
 
     def action_switch_engine(self) -> None:
         self._moved += 1
+        self._checks = []  # those of the other place
+        self._list.show([], cursor=-1)
         self.look()
 
     def action_parallel(self) -> None:

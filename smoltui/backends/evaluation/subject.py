@@ -72,7 +72,7 @@ def remember(project: Project, subject: Subject, column: Column) -> None:
     except OSError as error:
         raise InputError(
             f"Results cannot be saved ({error.strerror}): {subject.folder}",
-            "Free some space there, or set SMOLTUI_HOME to another folder.",
+            data_folder.make_writable(error),
         ) from error
 
 

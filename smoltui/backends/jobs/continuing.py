@@ -19,7 +19,7 @@ from smoltui.backends.system.threads import in_thread
 from smoltui.core.runs import events
 from smoltui.core.runs.parts import folded, joined
 from smoltui.core.runs.rerun import NO_CHANGES, Changes, again, changed, spec_of
-from smoltui.core.runs.run import CONTINUES, Run, RunSpec, Stage
+from smoltui.core.runs.run import CONTINUES, Run, RunSpec, Stage, is_final
 from smoltui.errors import InputError, NotFoundOnHubError, PermissionDeniedError
 
 LATER = "later"
@@ -114,6 +114,8 @@ class Continuing(ABC):
                         yield event
         async with aclosing(self.follow_job(last, follow=follow, tail=tail)) as stream:
             async for event in stream:
+                if earlier and isinstance(event, events.StageChanged) and is_final(event.stage):
+                    event = replace(event, hint=(await self.whole(run_id)).hint)
                 yield event
 
     # -- resuming

@@ -379,6 +379,7 @@ class HubEngine(Continuing, Engine):
         """
         from smoltui.backends.pairs.curated import curated_spec
 
+        await in_thread(job_records.ready)
         job = await self.job(run_id)
         bare = str(id_of(job))
         record = await in_thread(lambda: job_records.read(bare))

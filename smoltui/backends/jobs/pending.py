@@ -18,7 +18,7 @@ from smoltui.backends.jobs import records
 from smoltui.backends.jobs.job_json import id_of, labels_of, run_of
 from smoltui.backends.runs import chains
 from smoltui.backends.system import locks
-from smoltui.backends.system.data_folder import home, mtime, private_folder, read_json, write_json
+from smoltui.backends.system.data_folder import home, make_writable, mtime, private_folder, read_json, write_json
 from smoltui.backends.system.processes import is_ours, started_at, this_process
 from smoltui.core.runs.chain import STEPS, Chain, Step
 from smoltui.core.runs.rerun import spec_of
@@ -77,7 +77,7 @@ def begin(spec: RunSpec, seen: Collection[str] = ()) -> None:
     except OSError as error:
         raise InputError(
             f"The start of a Job cannot be recorded ({error.strerror}): {folder()}",
-            "Free some space there, or set SMOLTUI_HOME to another folder.",
+            make_writable(error),
         ) from error
 
 

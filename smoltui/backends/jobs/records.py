@@ -14,7 +14,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from smoltui.backends.system.data_folder import home, private_folder, read_json, write_json
+from smoltui.backends.system.data_folder import home, make_writable, private_folder, read_json, write_json
 from smoltui.backends.system.processes import this_process
 from smoltui.core.runs import events
 from smoltui.core.runs.command import CommandSpec
@@ -105,7 +105,7 @@ def save(record: Mapping[str, object]) -> None:
 def _unwritable(error: OSError) -> InputError:
     return InputError(
         f"The record of a Job cannot be stored ({error.strerror}): {folder()}",
-        "Free some space there, or set SMOLTUI_HOME to another folder.",
+        make_writable(error),
     )
 
 

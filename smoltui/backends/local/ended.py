@@ -32,8 +32,8 @@ from smoltui.core.runs.health import remark_in
 from smoltui.core.runs.run import FINAL, Run
 from smoltui.errors import InputError
 
-VERSION = 2
-"""Goes up when the sentences about ends change, so that old ones are made again."""
+VERSION = 3
+"""Goes up when the fields or the sentences about ends change, so that old ones are made again."""
 MADE_OF = ("spec.json", "launch.json", "status.json", "log")
 _VALUES: dict[str, Check] = {
     "name": is_text,
@@ -55,6 +55,7 @@ _VALUES: dict[str, Check] = {
     "model_path": or_none(is_text),
     "pushed_to": or_none(is_text),
     "resumable": is_bool,
+    "kept_step": or_none(is_count),
 }
 """Fields of `Run` that are saved as they are."""
 

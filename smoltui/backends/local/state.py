@@ -153,6 +153,9 @@ def _ended(run: Run, status: Mapping[str, Any], log: RunLog) -> Run:
 
 def _abandoned(run: Run, status: Mapping[str, object], log: RunLog) -> Run:
     """A run whose supervisor was killed, and its training with it."""
+    ended_at, finished = data_folder.mtime(log.path), log.finished
+    if finished is not None and finished.step >= finished.max_steps:  # the model was saved before
+        return replace(run, stage=Stage.COMPLETED, finished_at=ended_at, message=None, hint=None)
     gone = "(killed, or the machine was restarted)"
     message = f"The supervisor and the run are gone {gone}"
     if "started_at" not in status:
@@ -161,7 +164,7 @@ def _abandoned(run: Run, status: Mapping[str, object], log: RunLog) -> Run:
         replace(
             run,
             stage=Stage.ERROR,
-            finished_at=data_folder.mtime(log.path),
+            finished_at=ended_at,
             message=message,
             hint=start_again(),
         ),

@@ -37,7 +37,7 @@ from smoltui.backends.pairs.curation_file import CurationFile
 from smoltui.backends.pairs.export import FORMAT, Exported, Row, export_pairs, read_export
 from smoltui.backends.project.project import RECIPE_NAME, Project
 from smoltui.backends.project.recipe_file import RecipeFile
-from smoltui.backends.system.data_folder import home, private_folder, read_json, write_json
+from smoltui.backends.system.data_folder import home, make_writable, private_folder, read_json, write_json
 from smoltui.backends.system.paths import exists, expanded
 from smoltui.core.pairs.curation import DEFAULT_SEED, Curation, HoldOut
 from smoltui.core.pairs.preference import Pair, pair_from_reading
@@ -519,7 +519,7 @@ def _keep(made: Exported) -> Exported:
             shutil.rmtree(made.folder, ignore_errors=True)
             raise InputError(
                 f"The curated pairs cannot be stored ({error.strerror or error}): {place}",
-                "Free some space there, or set SMOLTUI_HOME to another folder.",
+                make_writable(error),
             ) from error
         return replace(made, folder=place)
 

@@ -51,7 +51,7 @@ def save(chain: Chain) -> None:
     except OSError as error:
         raise InputError(
             f"The follow-up steps of a run cannot be stored ({error.strerror}): {folder()}",
-            "Free some space there, or set SMOLTUI_HOME to another folder.",
+            data_folder.make_writable(error),
         ) from error
 
 

@@ -12,6 +12,8 @@ from smoltui.errors import InputError
 
 LOCK_NAME = "lock"
 """In a run's folder: locked while the run is alive, first by the process that starts it, then by its supervisor."""
+NAME_BYTES = 255
+"""Maximum length of a file name on Linux and macOS."""
 OUTPUT_LOCK = "_smoltui.lock"
 """In an output folder: locked while a run uses it."""
 
@@ -27,9 +29,15 @@ def run_dir(run_id: str) -> Path:
     Raises:
         InputError: the id could lead outside the folder of runs.
     """
-    if not run_id or "/" in run_id or "\\" in run_id or run_id.startswith("."):
+    if not _is_id(run_id):
         raise InputError(f"Not a run id: {run_id}", "List run ids: smoltui ps -a")
     return runs_folder() / run_id
+
+
+def _is_id(name: str) -> bool:
+    """Whether a folder of this name can be a run's: not one that a notebook or a file browser makes."""
+    fits = 0 < len(name.encode("utf-8", "surrogatepass")) <= NAME_BYTES
+    return fits and not name.startswith(".") and "/" not in name and "\\" not in name
 
 
 def new_run_dir() -> tuple[Path, int]:
@@ -69,7 +77,7 @@ def unwritable(run: Path, error: OSError) -> InputError:
     """The error for a run's folder that cannot be written."""
     return InputError(
         f"Runs cannot be stored ({error.strerror or error}): {run.parent}",
-        "Free some space there, or set SMOLTUI_HOME.",
+        data_folder.make_writable(error),
     )
 
 
@@ -147,7 +155,7 @@ def run_ids() -> list[str]:
     try:
         for entry in os.scandir(runs_folder()):
             with suppress(FileNotFoundError):  # deleted meanwhile
-                if entry.is_dir():
+                if _is_id(entry.name) and entry.is_dir():
                     found.append((entry.stat().st_ctime, entry.name))
     except FileNotFoundError:
         return []

@@ -23,7 +23,7 @@ def save(sweep: Sweep) -> None:
     except OSError as error:
         raise InputError(
             f"The sweep cannot be stored ({error.strerror}): {folder()}",
-            "Free some space there, or set SMOLTUI_HOME to another folder.",
+            data_folder.make_writable(error),
         ) from error
 
 

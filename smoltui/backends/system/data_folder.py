@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -131,6 +132,12 @@ def replace_file(path: Path, data: bytes, *, private: bool = True) -> None:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
         raise
+
+
+def make_writable(error: OSError) -> str:
+    """The next step after something could not be written here."""
+    first = "Free some space there" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "Make it writable"
+    return f"{first}, or set SMOLTUI_HOME to another folder."
 
 
 class UnreadableError(ValueError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from smoltui.core.runs.next_words import from_checkpoint
 from smoltui.core.runs.run import CONTINUES, Part, Run, Stage
 
 
@@ -15,9 +16,12 @@ def joined(parts: Sequence[Run]) -> Run:
         return first
     before = tuple(Part(part.id, part.flavor, _seconds(part)) for part in parts[:-1])
     known = list(reversed(parts))
+    resumable = last.is_final and last.stage != Stage.COMPLETED and any(part.kept_step is not None for part in parts)
+    hint = last.hint and last.hint.replace(last.id, first.id)
     return replace(
         last,
         id=first.id,
+        hint=from_checkpoint(hint) if hint and resumable else hint,
         name=first.name,
         created_at=first.created_at,
         project=last.project or first.project,
@@ -27,7 +31,7 @@ def joined(parts: Sequence[Run]) -> Run:
         plan=next((part.plan for part in known if part.plan is not None), None),
         step=last.step or max(part.step for part in parts),
         kept_step=next((part.kept_step for part in known if part.kept_step is not None), None),
-        resumable=last.is_final and last.stage != Stage.COMPLETED and any(part.kept_step is not None for part in parts),
+        resumable=resumable,
         raw={**last.raw, "parts": [part.id for part in parts]},
     )
 

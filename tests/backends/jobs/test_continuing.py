@@ -142,6 +142,12 @@ async def test_what_continues_elsewhere_is_canceled(server: LocalHub, spec: RunS
     stopped, second = await resumed_elsewhere(server, spec)
     assert (await HubEngine().get(stopped.id)).stage == "RUNNING"
     assert (await HubEngine().cancel(stopped.id)).stage == second.stage == "CANCELED"
+    engine = HubEngine()
+    await engine.get(stopped.id)
+    async with aclosing(engine.follow(stopped.id, follow=False)) as stream:
+        last = [event async for event in stream][-1]
+    for hint in (getattr(last, "hint", None), (await HubEngine().get(stopped.id)).hint):
+        assert hint and f"smoltui resume {stopped.id}" in hint and second.id not in hint
 
 
 async def test_what_continues_elsewhere_is_not_continued_a_second_time(server: LocalHub, spec: RunSpec) -> None:

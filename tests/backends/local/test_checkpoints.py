@@ -75,6 +75,7 @@ async def test_i_pause_a_run_and_go_on(engine: LocalEngine, tmp_path: Path) -> N
     paused = await engine.pause(run.id)
     assert paused.stage == Stage.CANCELED and paused.message == f"Paused at step {paused.step}" and paused.resumable
     assert 3 <= paused.step < 30 and f"smoltui resume {run.id}" in (paused.hint or "")
+    assert (await LocalEngine(SCRIPT).get(run.id)).kept_step == paused.step
     going = await engine.resume(run.id)
     assert going.id == run.id and going.stage in (Stage.RUNNING, Stage.SCHEDULING) and not going.resumable
     done = await ended(engine, run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from dataclasses import fields
@@ -17,7 +18,9 @@ from smoltui.backends.runs import store as run_store
 from smoltui.backends.runs.saved_ends import NAME, SavedEnds
 from smoltui.backends.system import data_folder
 from smoltui.core.runs import events
-from smoltui.core.runs.run import Run
+from smoltui.core.runs.run import Run, RunSpec
+from smoltui.errors import InputError
+from tests.paths import FAKE_TRAINING
 
 PLAN = events.Planned(max_steps=4, train_pairs=8, device="cpu", beta=0.1)
 HEALTH = events.HealthChanged(rule="rising", level="broken", word="rising", sentence="The loss rose", act="Stop")
@@ -141,3 +144,40 @@ def test_half_written_files_of_killed_processes_are_deleted(folder: Path) -> Non
     with run_store.locked():
         pass
     assert not half.exists() and theirs.exists() and alive.exists()
+
+
+@pytest.mark.parametrize("name", [".ipynb_checkpoints", "a\\b"])
+async def test_a_folder_that_can_be_no_run_is_passed_over(folder: Path, name: str, own_machine: Path) -> None:
+    """A notebook or a file browser made it: what is there is listed, and the next run starts."""
+    (folder.parent / name).mkdir()
+    (folder.parent / name / "spec.json").write_text("{}")
+    assert listed().id == folder.name
+    spec = RunSpec("try", str(own_machine), "steps: 3", str(own_machine / "aligned"), "l1")
+    made = await LocalEngine(FAKE_TRAINING).submit(spec)
+    assert {run.id for run in LocalEngine()._list()} == {folder.name, made.id}
+
+
+def test_an_id_that_no_file_can_have_is_none() -> None:
+    with pytest.raises(InputError, match="Not a run id"):
+        LocalEngine()._get("x" * 300)
+
+
+def test_a_run_that_had_finished_is_complete_though_its_supervisor_was_killed(folder: Path) -> None:
+    """It was killed between the last line of the script and its own record."""
+    data = data_folder.read_json(folder / "status.json") or {}
+    data_folder.write_json(folder / "status.json", {key: data[key] for key in ("attempt", "started_at")})
+    with (folder / "log").open("a") as log:
+        log.write(events.dump(events.Finished(step=3, max_steps=4)) + "\n")
+    assert listed().stage == "ERROR"
+    with (folder / "log").open("a") as log:
+        log.write(events.dump(events.Finished(step=4, max_steps=4, seconds=9.0)) + "\n")
+    run = listed()
+    assert (run.stage, run.message, run.hint) == ("COMPLETED", None, None)
+    assert run.finished_at == (folder / "log").stat().st_mtime
+
+
+@pytest.mark.parametrize(
+    ("code", "words"), [(errno.ENOSPC, "Free some space there"), (errno.EROFS, "Make it writable")]
+)
+def test_the_next_step_fits_why_it_cannot_be_written(code: int, words: str) -> None:
+    assert data_folder.make_writable(OSError(code, "x")).startswith(f"{words}, or set SMOLTUI_HOME")
