@@ -122,7 +122,7 @@ class Room(Refusing, WholeFrame[None], Explains[None]):
     def compose(self) -> ComposeResult:
         yield RoomBar(self.MODE)
         yield from self.compose_room()
-        yield KeyBar(lambda: {"app.leave": "Back"} if self.has_view_in_front else {})
+        yield KeyBar(lambda: self.bar_words)
 
     @property
     def train_warning(self) -> str:
@@ -148,6 +148,11 @@ class Room(Refusing, WholeFrame[None], Explains[None]):
 
     def close_view(self) -> None:
         """Goes back from such a view."""
+
+    @property
+    def bar_words(self) -> dict[str, str]:
+        """Words of the key bar, by the id of the action, where they are not those of the table now."""
+        return {"app.leave": "Back"} if self.has_view_in_front else {}
 
     def go_to_number(self, number: int) -> None:
         """Goes to what has this number, from 1."""

@@ -153,6 +153,11 @@ async def test_the_bar_says_what_q_does(app: SmoltuiApp, wait_until: Wait) -> No
             await wait_until(lambda: "q Back" in seen(app, "KeyBar"))
             await pilot.press("q")
             await wait_until(lambda: "q Quit" in seen(app, "KeyBar"))
+        for room, key, before, after in (("3", "v", "v Settings", "v Recipe"), ("1", "z", "z More", "z Less")):
+            await pilot.press(room)
+            await wait_until(lambda words=before: words in seen(app, "KeyBar"))  # type: ignore[misc]
+            await pilot.press(key)
+            await wait_until(lambda words=after: words in seen(app, "KeyBar"))  # type: ignore[misc]
         assert app.return_code is None
         await pilot.press("q")
         assert app.return_code == 0

@@ -23,6 +23,7 @@ from smoltui.backends.runs.engine import Engine
 from smoltui.backends.services import Services
 from smoltui.core.runs.place import Place
 from smoltui.core.runs.run import Run
+from smoltui.errors import SmoltuiError
 from smoltui.screens.evaluate.room import EvaluateRoom
 from tests.backends.evaluation.project import SCRIPTED_MODELS, make_project, trained
 from tests.conftest import seen
@@ -38,6 +39,7 @@ class FakeEngine:
     runs: list[Run] = field(default_factory=list)
     place: Place = HERE
     name: str = HERE.name
+    problems: dict[str, SmoltuiError] = field(default_factory=dict)
 
     async def list_runs(self) -> list[Run]:
         return self.runs

@@ -15,7 +15,7 @@ from smoltui.backends.project.project import Project
 from smoltui.backends.runs import store as run_store
 from smoltui.backends.services import Services
 from smoltui.core.runs.run import Run
-from smoltui.errors import NotLoggedInError
+from smoltui.errors import NotLoggedInError, SmoltuiError, UnreachableError
 from smoltui.screens.runs.run_list import RunList
 from tests.backends.local.test_engine import SCRIPT, ended, spec
 from tests.conftest import seen
@@ -164,6 +164,36 @@ async def test_local_runs_work_without_an_account(engine: LocalEngine, tmp_path:
     async with app.run_test(size=(100, 30)):
         await wait_until(lambda: "hf auth login" in seen(app, "#engine-note"))
         assert "mine" in seen(app, "RunList")
+
+
+class HalfListed(LocalEngine):
+    """An engine that could not ask for the runs of one owner."""
+
+    place = JOBS
+
+    def __init__(self) -> None:
+        super().__init__(SCRIPT)
+        self.missing: dict[str, SmoltuiError] = {"ada": UnreachableError("The Hub had an error", "Try again.")}
+
+    async def list_runs(self) -> list[Run]:
+        return []
+
+    @property
+    def problems(self) -> dict[str, SmoltuiError]:
+        return self.missing
+
+
+async def test_what_could_not_be_listed_is_said(tmp_path: Path, wait_until: Wait) -> None:
+    """The Hub fails for one namespace: nobody says that there are no runs, until it answers."""
+    hub = HalfListed()
+    app = SmoltuiApp(Project(tmp_path), Services({"hub": hub}), opening="runs")
+    async with app.run_test(size=(100, 30)) as pilot:
+        await wait_until(lambda: "Jobs of ada: The Hub had an error → Try again." in seen(app, "#engine-note"))
+        assert "No runs are known: not everything could be listed" in seen(app, "RunList")
+        hub.missing = {}
+        await pilot.press("r")
+        await wait_until(lambda: "No runs yet. Press t to start one." in seen(app, "RunList"))
+        assert "ada" not in seen(app, "#engine-note")
 
 
 class SilentHub(LocalEngine):

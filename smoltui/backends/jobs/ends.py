@@ -5,6 +5,7 @@ The Hub only knows exit codes. A Job's log does not change after its end, so wha
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Mapping
@@ -61,9 +62,15 @@ def forget_cancel(run_id: str) -> None:
 def note_end(run: Run, symptoms: Symptoms, *, canceled_here: bool = False) -> Run:
     """Stores why a Job ended, and returns it with that; `canceled_here` even if that could not be stored. Blocks."""
     noted = bool(read_all().get(run.id, {}).get("canceled_at"))
-    known = explained(run, symptoms, canceled_here=canceled_here or noted)
+    here = True if canceled_here or noted else None if not _can_note() else False
+    known = explained(run, symptoms, canceled_here=here)
     _keep(run.id, stage=run.stage, message=known.message, hint=known.hint, step=symptoms.step, steps=symptoms.max_steps)
     return known
+
+
+def _can_note() -> bool:
+    """Whether a cancel of this machine would have been noted."""
+    return os.access(home(), os.W_OK)
 
 
 def needs_reading(run: Run, known: Mapping[str, Any] | None) -> bool:
@@ -86,11 +93,12 @@ def applied(run: Run, known: Mapping[str, Any] | None) -> Run:
     )
 
 
-def explained(run: Run, symptoms: Symptoms, *, canceled_here: bool) -> Run:
-    """An ended Job with the reason in its log."""
+def explained(run: Run, symptoms: Symptoms, *, canceled_here: bool | None) -> Run:
+    """An ended Job with the reason in its log. `canceled_here`: None if nobody can know whether it was this machine."""
     if run.stage == Stage.CANCELED:
         at = progress_words(symptoms)
-        who = "Canceled by you" if canceled_here else "Canceled, not from this machine"
+        not_here = "Canceled" if canceled_here is None else "Canceled, not from this machine"
+        who = "Canceled by you" if canceled_here else not_here
         before = "" if run.started_at is not None else " before it started"
         said = f" ({run.message})" if run.message and not run.message.startswith("Canceled") else ""
         return replace(run, message=f"{who}{before or at}{said}", hint=run_again(run.id))

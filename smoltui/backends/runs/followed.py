@@ -57,6 +57,8 @@ class Followed:
         self.task: Spawned | None = None
         """The task of a background follower; None if the run is open on screen."""
         self._told_at = time.monotonic()
+        self._had_ended = run.is_final
+        """The list knows its figures better than a log that is being read from its first line."""
 
     async def events(self) -> AsyncGenerator[Event, None]:
         """The events of the run from its first line, as from `Engine.follow`; they update the list, too.
@@ -87,6 +89,6 @@ class Followed:
                 hint = event.hint or known.hint or self.run.hint
                 started = self.run.started_at if known.started_at is None else known.started_at
                 self.run = replace(self.run, hint=hint, started_at=started)
-        if now - self._told_at > TELL_SECONDS or self.run.is_final:
+        if not self._had_ended and (now - self._told_at > TELL_SECONDS or self.run.is_final):
             self._told_at = now
             self._keeper.learn(self.run)

@@ -95,9 +95,14 @@ class DeviceRoom(Room):
         if self._machine is not None and not self._asking_torch:
             self._ask_torch(self._machine.report)
 
+    @property
+    def bar_words(self) -> dict[str, str]:
+        return {**super().bar_words, **({"device.detail": "Less"} if self._unfolded else {})}
+
     def action_unfold(self) -> None:
         """Shows what is folded, or folds it."""
         self._unfolded = not self._unfolded
+        self.refresh_bindings()
         self.workspace.remember("device.unfolded", self._unfolded)
         self._draw()
 

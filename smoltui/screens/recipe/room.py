@@ -106,6 +106,10 @@ class RecipeRoom(RecipeTyping):
         else:
             self.action_editor()
 
+    @property
+    def bar_words(self) -> dict[str, str]:
+        return {**super().bar_words, **({} if self._view == RECIPE_NAME else {"recipe.view": "Recipe"})}
+
     def action_view(self) -> None:
         """Switches between the recipe and the settings."""
         self._show_view(FILE_NAME if self._view == RECIPE_NAME else RECIPE_NAME)
@@ -118,6 +122,7 @@ class RecipeRoom(RecipeTyping):
         fields.clear()
         fields.focus()
         self._read()
+        self.refresh_bindings()
 
     def action_pane(self) -> None:
         """Moves between the fields and the checks."""

@@ -233,6 +233,12 @@ class RunsRoom(Listing, Following, Copying, OpeningPorts, Exporting):
         if not self._end_zoom():
             self.action_view(VIEW_NAMES[0])
 
+    @property
+    def bar_words(self) -> dict[str, str]:
+        runs = self.chosen()
+        stopped = bool(runs) and all(run.is_final and run.stage != Stage.COMPLETED for run in runs)
+        return {**super().bar_words, **({"runs.pause": "Resume"} if stopped else {})}
+
     def action_item(self, by: int) -> None:
         """The next or previous curve; in the other views the next or previous run."""
         if self.view == "curves":

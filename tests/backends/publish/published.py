@@ -18,6 +18,7 @@ from smoltui.core.evaluation.measurement import Measurement
 from smoltui.core.runs.events import Event, Metrics, ModelSaved, Planned, StageChanged, WeightsMoved
 from smoltui.core.runs.place import Place
 from smoltui.core.runs.run import Run, RunSpec, Stage
+from smoltui.errors import SmoltuiError
 from tests.core.publish.test_results import results
 from tests.hub.repos import Repo
 from tests.hub.server import LocalHub
@@ -48,6 +49,7 @@ class FinishedEngine:
     spec: RunSpec | None = None
     place: Place = HERE
     name: str = HERE.name
+    problems: dict[str, SmoltuiError] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     """What `follow` reads from the log."""
 

@@ -359,6 +359,17 @@ def test_the_list_learns_of_a_start_and_of_figures_from_the_log(tmp_path: Path) 
     assert person.rung == ["short ended: COMPLETED. Cost: 2.00 USD"]
 
 
+def test_a_run_that_has_ended_keeps_its_figures_while_its_log_is_read(tmp_path: Path) -> None:
+    """I open Runs: the row of a finished run shows its last loss, not the first one of its log."""
+    person = Person(tmp_path, Counting())
+    ended = Run("7", "toy", "short", Stage.COMPLETED, step=40).after(events.Metrics(step=40, values={"loss": 0.25}))
+    person.monitor.take_run(ended)
+    following = followed.Followed(person.monitor, ended, 0.0)
+    for event in (events.StageChanged(stage=Stage.RUNNING, at=1.0), events.Metrics(step=1, values={"loss": 0.7})):
+        following._take(event)
+        assert person.monitor.runs["7"].history.last("loss") == 0.25 and person.monitor.runs["7"].step == 40
+
+
 def test_what_is_told_of_a_run_stays_when_a_list_knows_less(tmp_path: Path) -> None:
     """A list that has no curves takes nothing away; only what differs is a change."""
     person = Person(tmp_path)
