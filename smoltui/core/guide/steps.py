@@ -129,7 +129,8 @@ class PairsKnown:
     @property
     def note(self) -> str:
         """`audited: 1 remark`."""
-        remarks = "not audited" if self.remarks is None else f"audited: {_count(self.remarks, 'remark')}"
+        found = _count(self.remarks, "remark") if self.remarks else "nothing to fix"
+        remarks = "not audited" if self.remarks is None else f"audited: {found}"
         return f"{self.decided:,} decided by hand · {remarks}" if self.decided else remarks
 
 

@@ -362,7 +362,8 @@ def timeout_seconds(text: str) -> int:
         if seconds <= 0:
             raise ValueError(f"the timeout must be longer than 0: {text}")
         return seconds
-    parts = re.findall(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)[a-z]*", text.lower())
+    low = re.sub(r"h\s*(\d+)$", r"h\1m", text.lower())  # 2h30 means minutes
+    parts = re.findall(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)[a-z]*", low)
     total = round(min(sum(float(number) * _UNITS[unit] for number, unit in parts), 2 * LONGEST_TIMEOUT))
     if parts and total and not re.sub(r"[\d.\sa-z]", "", text.lower()):
         instead = f"{total // 3600}h" if total % 3600 == 0 else f"{total // 60}m" if total % 60 == 0 else f"{total}s"

@@ -108,6 +108,7 @@ def test_timeouts_that_jobs_knows(text: str, seconds: int) -> None:
     ("text", "words"),
     [
         ("1h30m", "write 90m"),
+        ("2h30", "write 150m"),
         ("2H", "write 2h"),
         ("90min", "write 90m"),
         ("1w", "such as 3h"),
