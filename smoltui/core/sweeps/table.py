@@ -158,7 +158,7 @@ def in_words(rows: Sequence[SweepRow]) -> str:
     alike = [row for row in known if not _is_beaten(row, known[0])]
     if len(alike) == 1:
         return f"{told} · best so far: {known[0].point.words}"
-    return f"{told} · the accuracy of {len(alike)} is the best, or differs from it by chance: compare their answers"
+    return f"{told} · the accuracies of the best {len(alike)} differ by no more than chance: compare their answers"
 
 
 def _is_beaten(row: SweepRow, best: SweepRow) -> bool:

@@ -134,7 +134,7 @@ class EvaluateBase(Room):
         if not self._figures:
             return
         count = len(self._sheet.prompts)
-        title = f"Figures of these answers ({count:,} prompt{'' if count == 1 else 's'}, 95 % intervals in brackets)"
+        title = f"Figures of these answers ({count:,} prompt{'' if count == 1 else 's'}, 95 % intervals in parentheses)"
         self.query_one(AnswerSheet).show_below(figures_block(self._figures, self._look(), title))
 
     def _compute_figures(self, sheet: Sheet) -> object:

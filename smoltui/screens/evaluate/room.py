@@ -351,9 +351,9 @@ class EvaluateRoom(Choosing, Measuring, Copying):
         loaded, sheet = self._loaded, self._sheet
         if loaded is None:
             return ""
+        if loaded.run is None and not sheet.complete and not self.workspace.knows_runs_here:
+            return LOADING_RUNS
         if loaded.comparison.aligned is None and len(sheet.columns) == 1:
-            if not self.workspace.knows_runs_here:
-                return LOADING_RUNS
             return "No aligned model yet. Press t to train one, c to choose one, or a to ask the reference alone."
         if not sheet.complete:
             more = " Held-out figures: v." if loaded.measurement is not None else ""

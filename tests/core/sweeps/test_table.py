@@ -43,8 +43,8 @@ def test_a_margin_from_hot_training_is_not_the_best() -> None:
 @pytest.mark.parametrize(
     ("hits", "said"),
     [
-        ((57, 56), "the accuracy of 2 is the best, or differs from it by chance"),
-        ((64, 63), "the accuracy of 2 is the best, or differs from it by chance"),
+        ((57, 56), "the accuracies of the best 2 differ by no more than chance"),
+        ((64, 63), "the accuracies of the best 2 differ by no more than chance"),
         ((64, 50), "best so far: beta 1"),
     ],
 )
@@ -76,7 +76,7 @@ def test_the_best_comes_first() -> None:
     assert [point.label for point in missing(sweep, runs)] == ["label3", "label5", "label9"]
     assert (
         in_words(rows)
-        == "2 of 6 runs completed · the accuracy of 2 is the best, or differs from it by chance: compare their answers"
+        == "2 of 6 runs completed · the accuracies of the best 2 differ by no more than chance: compare their answers"
     )
     runs["r1"] = done("r1", Stage.COMPLETED, accuracies=0.8, margins=0.1)
     assert in_words(rows_of(sweep, runs, 1200.0)) == "2 of 6 runs completed · best so far: beta 0.1"
