@@ -150,6 +150,8 @@ class Continuing(ABC):
             raise InputError(f"The run is complete, so there is nothing to resume: {run.id}", over)
         record = await in_thread(partial(job_records.read, run.id))
         spec = spec_of((record or {}).get("spec"))
+        if spec is None and (broken := await in_thread(partial(job_records.broken, run.id))) is not None:
+            raise InputError(f"The record of this Job cannot be read, so it cannot be resumed: {broken}", over)
         if spec is None:
             raise InputError(f"This Job was not started from this machine, so it cannot be resumed: {run.id}", over)
         if not spec.keep:

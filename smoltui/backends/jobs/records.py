@@ -76,6 +76,12 @@ def read(run_id: str) -> dict[str, Any] | None:
     return read_json(path) if path else None
 
 
+def broken(run_id: str) -> Path | None:
+    """The file of a Job's record that is there but cannot be read; None if there is none, or it can."""
+    path = _path(run_id)
+    return path if path is not None and path.exists() and read_json(path) is None else None
+
+
 def read_all() -> dict[str, dict[str, Any]]:
     """All records by the Job's id."""
     found = {}

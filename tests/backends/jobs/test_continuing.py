@@ -186,6 +186,9 @@ async def test_what_cannot_be_resumed(server: LocalHub, spec: RunSpec) -> None:
     foreign = server.add(["x"], stage="ERROR")
     with pytest.raises(InputError, match="not started from this machine"):
         await engine.resume(foreign.id)
+    (records.folder() / f"{running.id}.json").write_text("[")
+    with pytest.raises(InputError, match="record of this Job cannot be read"):
+        await engine.resume(running.id)
     bare = replace(spec, keep="", label="another0124", labels={"smoltui-run": "another0124"})
     kept_nothing = await engine.submit(bare)
     ends(server.jobs[kept_nothing.id], "ERROR")
