@@ -278,7 +278,8 @@ class Following(Charting, ReadingLine):
         words = f" {said_share(share)}  {run.step}/{run.max_steps} steps"
         rate = None if waits else self._pace.steps_per_second()
         if rate:
-            words += f" · {rate:.2g} steps/s · {as_time(self._pace.seconds_left(run.step, run.max_steps))} left"
+            pace = f"{rate:.2g} step{'' if f'{rate:.2g}' == '1' else 's'}/s"
+            words += f" · {pace} · {as_time(self._pace.seconds_left(run.step, run.max_steps))} left"
         if then := self.then_words(run):
             words += f" · then: {then}"
         cells = max(5, min(60, width - len(words) - 2))
