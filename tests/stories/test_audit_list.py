@@ -71,7 +71,7 @@ async def test_i_read_the_report(wait_until: WaitUntil) -> None:
             ("–", "tokens"),
         ]
         assert "✓ 1 other check found nothing   z lists them" in seen(app)
-        assert rows[0][:5] == ["4", "0.2", "%", "✗", "stop"] and rows[2][:5] == ["900", "38.9", "%", "·", "info"]
+        assert rows[0][:4] == ["4", "0.2%", "✗", "stop"] and rows[2][:4] == ["900", "38.9%", "·", "info"]
         assert "Why empty matters." in seen(app) and "Source: empty paper" in seen(app)
         assert "Pairs 1, 12, 13, 1,234" in seen(app) and "x excludes empty" in seen(app)
         await pilot.press("j", "j")

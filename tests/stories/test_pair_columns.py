@@ -210,7 +210,7 @@ async def test_values_of_matches_and_their_order(tmp_path: Path, wait_until: Wai
         await wait_until(lambda: "20 pairs" in seen(app, "#pairs-status") and "reddit" in seen(app, "FacetList"))
         await pilot.press("s", "s")
         await wait_until(lambda: "value▲" in seen(app, "FacetList"))
-        assert [line.split()[-6] for line in seen(app, "FacetList").splitlines()[1:3]] == ["reddit", "wiki"]
+        assert [line.split()[-5] for line in seen(app, "FacetList").splitlines()[1:3]] == ["reddit", "wiki"]
         await pilot.press("S")
         await wait_until(lambda: "value▼" in seen(app, "FacetList"))
         assert "wiki" in seen(app, "FacetList").splitlines()[1]

@@ -346,7 +346,7 @@ async def test_pairs_that_the_chat_template_refuses(app: SmoltuiApp, wait_until:
         await wait_until(lambda: "tokens" in seen(app) and refused not in seen(app))
         await pilot.press("a", "m")
         await wait_until(
-            lambda: "2 50.0 % ✗ stop pairs that the model's chat template refuses" in " ".join(seen(app).split())
+            lambda: "2 50.0% ✗ stop pairs that the model's chat template refuses" in " ".join(seen(app).split())
         )
 
 

@@ -18,7 +18,7 @@ from smoltui.backends.runs.token_check import refuse_tokens
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.runs import events
 from smoltui.core.runs.parts import folded, joined
-from smoltui.core.runs.rerun import NO_CHANGES, Changes, again, changed, spec_of
+from smoltui.core.runs.rerun import NO_CHANGES, Changes, again, changed, refuse_resume, spec_of
 from smoltui.core.runs.run import CONTINUES, Run, RunSpec, Stage, is_final
 from smoltui.errors import InputError, NotFoundOnHubError, PermissionDeniedError
 
@@ -144,10 +144,7 @@ class Continuing(ABC):
 
     async def _resumable_spec(self, run: Run) -> RunSpec:
         over = f"Start over from the first step: smoltui rerun {run.id}"
-        if not run.is_final:
-            raise InputError(f"The run has not ended: {run.name} is {run.stage}", f"Cancel it: smoltui cancel {run.id}")
-        if run.stage == Stage.COMPLETED:
-            raise InputError(f"The run is complete, so there is nothing to resume: {run.id}", over)
+        refuse_resume(run)
         record = await in_thread(partial(job_records.read, run.id))
         spec = spec_of((record or {}).get("spec"))
         if spec is None and (broken := await in_thread(partial(job_records.broken, run.id))) is not None:

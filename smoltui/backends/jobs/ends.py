@@ -62,8 +62,7 @@ def forget_cancel(run_id: str) -> None:
 def note_end(run: Run, symptoms: Symptoms, *, canceled_here: bool = False) -> Run:
     """Stores why a Job ended, and returns it with that; `canceled_here` even if that could not be stored. Blocks."""
     noted = bool(read_all().get(run.id, {}).get("canceled_at"))
-    here = True if canceled_here or noted else None if not _can_note() else False
-    known = explained(run, symptoms, canceled_here=here)
+    known = explained(run, symptoms, canceled_here=canceled_here or noted or (False if _can_note() else None))
     _keep(run.id, stage=run.stage, message=known.message, hint=known.hint, step=symptoms.step, steps=symptoms.max_steps)
     return known
 
@@ -97,8 +96,7 @@ def explained(run: Run, symptoms: Symptoms, *, canceled_here: bool | None) -> Ru
     """An ended Job with the reason in its log. `canceled_here`: None if nobody can know whether it was this machine."""
     if run.stage == Stage.CANCELED:
         at = progress_words(symptoms)
-        not_here = "Canceled" if canceled_here is None else "Canceled, not from this machine"
-        who = "Canceled by you" if canceled_here else not_here
+        who = {True: "Canceled by you", False: "Canceled, not from this machine", None: "Canceled"}[canceled_here]
         before = "" if run.started_at is not None else " before it started"
         said = f" ({run.message})" if run.message and not run.message.startswith("Canceled") else ""
         return replace(run, message=f"{who}{before or at}{said}", hint=run_again(run.id))

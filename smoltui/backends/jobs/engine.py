@@ -379,7 +379,6 @@ class HubEngine(Continuing, Engine):
         """
         from smoltui.backends.pairs.curated import curated_spec
 
-        await in_thread(job_records.ready)
         job = await self.job(run_id)
         bare = str(id_of(job))
         record = await in_thread(lambda: job_records.read(bare))
@@ -393,6 +392,7 @@ class HubEngine(Continuing, Engine):
                 "Run it again without options.",
             )
         namespace = self._namespaces[bare]
+        await in_thread(job_records.ready)
         run = run_of(await hub_acts.start_again(job, namespace), namespace=namespace)
         self._namespaces[run.id] = run.namespace or namespace
         return run

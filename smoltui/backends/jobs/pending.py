@@ -19,7 +19,7 @@ from smoltui.backends.jobs.job_json import id_of, labels_of, run_of
 from smoltui.backends.runs import chains
 from smoltui.backends.system import locks
 from smoltui.backends.system.data_folder import home, make_writable, mtime, private_folder, read_json, write_json
-from smoltui.backends.system.processes import is_ours, started_at, this_process
+from smoltui.backends.system.processes import lives, this_process
 from smoltui.core.runs.chain import STEPS, Chain, Step
 from smoltui.core.runs.rerun import spec_of
 from smoltui.core.runs.rivals import rival
@@ -61,7 +61,7 @@ def begin(spec: RunSpec, seen: Collection[str] = ()) -> None:
         JustStartedError: another process has just submitted the same.
         InputError: another app is submitting the same; the data folder cannot be written.
     """
-    said = {"spec": asdict(spec), **this_process(), "since": started_at(os.getpid()), "at": time.time()}
+    said = {"spec": asdict(spec), **this_process(), "at": time.time()}
     try:
         private_folder(folder())
         lock = locks.take(home() / "starting.lock", "Another smoltui has been starting a Job for 10 s ({pid})")
@@ -101,10 +101,10 @@ def _just_started(seen: Collection[str]) -> Iterator[tuple[str, RunSpec]]:
 
 
 def _is_under_way(data: Mapping[str, object]) -> bool:
-    me, pid = this_process(), data.get("pid")
+    me, pid, at = this_process(), data.get("pid"), data.get("at")
     if data.get("host") != me["host"] or data.get("unclear"):
-        return _is_recent(data.get("at"))
-    return isinstance(pid, int) and pid != me["pid"] and is_ours(pid, data.get("since"))
+        return _is_recent(at)
+    return isinstance(pid, int) and pid != me["pid"] and isinstance(at, int | float) and lives(pid, at)
 
 
 def _is_recent(at: object) -> bool:

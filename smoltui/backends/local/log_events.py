@@ -24,6 +24,7 @@ _NUMBERS_ALONE = re.compile(
     + rb', "v": 1(?:, "at": %b)?, "step": (0|[1-9]\d{0,14}), "values": \{((?:%b: %b(?:, (?=")|(?=\})))*)\}\}'
     % (_NUMBER, _NAME, _NUMBER)
 )
+"""A line of metrics as `json.dumps` writes it, with numbers alone: everything else is decoded."""
 _NAMES = re.compile(rb"(%b): " % _NAME)
 FIGURES = re.compile(rb"(?m)^(?:(?:%b|%b).*\n)+" % (re.escape(METRICS), re.escape(PROGRESS)))
 """Lines of figures, as many as follow one another: a match for each would take four times as long."""

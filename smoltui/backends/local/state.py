@@ -19,15 +19,14 @@ from smoltui.backends.local.tickets import folder as queue_folder
 from smoltui.backends.local.tickets import waits_for
 from smoltui.backends.runs import store as run_store
 from smoltui.backends.system import data_folder, locks
-from smoltui.core.runs.next_words import resume_from, start_again
+from smoltui.backends.system.processes import CLOCK_SECONDS, lives, runs
+from smoltui.core.runs.next_words import resume_from, run_again
 from smoltui.core.runs.run import Run, Stage
 from smoltui.errors import InputError
 from smoltui.safe_text import safe_line
 
 START_SECONDS = 10.0
 """A supervisor that has written nothing after this time never will."""
-CLOCK_SECONDS = 1.0
-"""File and process times may be this far before the clock in our records."""
 
 
 class Found(NamedTuple):
@@ -166,7 +165,7 @@ def _abandoned(run: Run, status: Mapping[str, object], log: RunLog) -> Run:
             stage=Stage.ERROR,
             finished_at=ended_at,
             message=message,
-            hint=start_again(),
+            hint=f"{run_again(run.id)}.",
         ),
         log,
     )
@@ -212,7 +211,7 @@ def trains(status: Mapping[str, Any]) -> bool:
     pid, ticks = status.get("child_pid"), status.get("child_ticks")
     if ticks is None:
         return lives(pid, float(status.get("started_at") or 0))
-    return status.get("boot") == boot_id() and started_ticks(int(pid or 0)) == ticks and _runs(int(pid or 0))
+    return status.get("boot") == boot_id() and started_ticks(int(pid or 0)) == ticks and runs(int(pid or 0))
 
 
 def end_leftovers(status: Mapping[str, Any]) -> None:
@@ -247,24 +246,3 @@ def _delete_leftovers(launch: Mapping[str, Any]) -> None:
         with suppress(OSError):
             if path.parent == queue_folder() or path.name == run_store.OUTPUT_LOCK:
                 locks.delete(path)
-
-
-def lives(pid: Any, started: float) -> bool:
-    """Whether the process that recorded `started` (seconds since the epoch) as its start is still running."""
-    import psutil
-
-    try:
-        process = psutil.Process(int(pid))
-        # It records its start just after the kernel does; another program with its id started later.
-        return process.create_time() <= started + CLOCK_SECONDS and _runs(int(pid))
-    except (psutil.Error, TypeError, ValueError, OverflowError):
-        return False
-
-
-def _runs(pid: int) -> bool:
-    import psutil
-
-    try:
-        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
-    except psutil.Error:
-        return False

@@ -150,7 +150,7 @@ class Acts:
                         return
                     batch.failed[run.id] = error.message
                     words = f"not {batch.verb.done}: {error.message}"
-                    if batch.verb.about_run:
+                    if batch.verb.shows_failure:
                         self._failed[run.id] = Mark(f"✗ {batch.verb.name}", words, failed=True)
                 else:
                     if run.id in batch.superseded:

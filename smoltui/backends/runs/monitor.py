@@ -195,7 +195,7 @@ class RunMonitor:
             return
         self.listed_at[name] = time.time()
         self.not_before.pop(name, None)
-        if name in self.errors or self.problems.get(name, {}).keys() != engine.problems.keys():
+        if name in self.errors or _said(self.problems.get(name, {})) != _said(engine.problems):
             self.errors = {key: value for key, value in self.errors.items() if key != name}
             self.problems[name] = dict(engine.problems)
             self._changed()
@@ -484,3 +484,8 @@ class RunMonitor:
 def _has_news(run: Run, known: Run) -> bool:
     """Whether a run has a curve that the known one doesn't have; nothing else may differ if its log tells no steps."""
     return run.history is not known.history and run.history.known
+
+
+def _said(problems: Mapping[str, SmoltuiError]) -> dict[str, str]:
+    """What is shown of them: each list has errors of its own."""
+    return {owner: str(error) for owner, error in problems.items()}

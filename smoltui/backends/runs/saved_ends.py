@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from contextlib import suppress
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +28,13 @@ class SavedEnds:
 
     def __init__(self) -> None:
         self._path = data_folder.home() / NAME
+        self._saved: dict[bytes, bytes] | None = None
         self._new: dict[bytes, bytes] = {}
-
-    @cached_property
-    def _saved(self) -> dict[bytes, bytes]:
-        return _lines(self._path)
 
     def get(self, run_id: str) -> dict[str, Any] | None:
         """What was saved of a run; None if nothing was."""
+        if self._saved is None:
+            self._saved = _lines(self._path)
         try:
             data = json.loads(self._saved[_key(run_id)])
         except (KeyError, ValueError, RecursionError):
@@ -55,11 +53,10 @@ class SavedEnds:
 
         If the disk cannot be written, it is worked out again next time.
         """
-        was_read = "_saved" in self.__dict__
-        if not self._new and not was_read:
+        if not self._new and not self._saved:
             return
         kept = None if run_ids is None else {_key(run_id) for run_id in run_ids}
-        if not self._new and (kept is None or self._saved.keys() <= kept):
+        if not self._new and (kept is None or (self._saved or {}).keys() <= kept):
             return
         lines = _lines(self._path) | self._new  # another process may have written it since
         if kept is not None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
+from typing import Any
 
-CLOCK_SECONDS = 2.0
-"""The clock may be set by this much while a process runs, which moves its start."""
+CLOCK_SECONDS = 1.0
+"""File and process times may be this far before the clock in our records."""
 
 
 def this_process() -> dict[str, str | int]:
@@ -14,28 +15,33 @@ def this_process() -> dict[str, str | int]:
     return {"host": socket.gethostname(), "pid": os.getpid()}
 
 
-def started_at(pid: int) -> float | None:
-    """When a process was started, seconds since the epoch; None if there is none."""
-    import psutil
-
-    try:
-        return float(psutil.Process(pid).create_time())
-    except (psutil.Error, ValueError, OverflowError):
-        return None
-
-
-def is_ours(pid: int, since: object = None) -> bool:
-    """Whether a process with this id is running and belongs to this account: one of another account reuses the id.
-
-    `since`: what `started_at` said of it, so that a later process with its id is told apart; any, if that is no number.
-    """
+def is_ours(pid: int) -> bool:
+    """Whether a process with this id is running and belongs to this account: one of another account reuses the id."""
     if pid <= 0:  # `kill` would mean a group of processes
         return False
     try:
         os.kill(pid, 0)
     except OSError:
         return False
-    if not isinstance(since, int | float):
-        return True
-    now = started_at(pid)
-    return now is not None and abs(now - since) <= CLOCK_SECONDS
+    return True
+
+
+def lives(pid: Any, recorded_at: float) -> bool:
+    """Whether the process that recorded its id at this time, seconds since the epoch, is still running."""
+    import psutil
+
+    try:
+        # Another program with its id started later.
+        return psutil.Process(int(pid)).create_time() <= recorded_at + CLOCK_SECONDS and runs(int(pid))
+    except (psutil.Error, TypeError, ValueError, OverflowError):
+        return False
+
+
+def runs(pid: int) -> bool:
+    """Whether there is a process with this id that has not ended."""
+    import psutil
+
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False

@@ -21,7 +21,7 @@ def as_markdown(audit: Audit) -> str:
     lines += ["", "| | pairs | share | finding | fix |", "|---|---:|---:|---|---|"]
     for found in audit.findings:
         count = "not counted" if found.count is None else f"{found.count:,}"
-        share = "" if found.share is None else f"{found.share * 100:.2f} %"
+        share = "" if found.share is None else f"{found.share:.2%}"
         lines.append(f"| {found.severity} | {count} | {share} | {_escaped(found.title)} | {_escaped(found.act)} |")
     for found in audit.findings:
         if found.count:

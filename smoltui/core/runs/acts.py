@@ -21,16 +21,16 @@ class Verb:
     """Completes "3 of 10": `canceled`; with a capital, it begins the outcome."""
     otherwise: str
     """What happens to the runs that the act does not reach: `continue`."""
-    about_run: bool = True
-    """It is about whether the run goes on, so that its row shows a failure in place of the stage."""
+    shows_failure: bool = True
+    """If it fails, the row of the run says so in place of the stage. Not if only a detail of the run was to change."""
 
 
 CANCEL = Verb("cancel", "canceling…", "canceled", "continue")
 PAUSE = Verb("pause", "pausing…", "asked to pause", "continue")
 RESUME = Verb("resume", "resuming…", "resumed", "stay stopped")
 RERUN = Verb("rerun", "starting…", "started again", "are not started again")
-RELABEL = Verb("labels", "labeling…", "labeled", "keep their labels", about_run=False)
-EXPOSE = Verb("ports", "opening…", "changed", "keep their ports", about_run=False)
+RELABEL = Verb("labels", "labeling…", "labeled", "keep their labels", shows_failure=False)
+EXPOSE = Verb("ports", "opening…", "changed", "keep their ports", shows_failure=False)
 START = Verb("start", "starting…", "started", "may not start")
 SCHEDULE = Verb("schedule", "scheduling…", "changed", "may stay as they are")
 

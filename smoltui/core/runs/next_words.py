@@ -32,11 +32,6 @@ def resume_from(run_id: str, step: int) -> str:
     return f"Resume from step {step}: x in the Runs room, or smoltui resume {run_id}"
 
 
-def start_again() -> str:
-    """How to start what could not even begin."""
-    return "Start it again: t in the Runs room, or smoltui train."
-
-
 def in_the_room(words: str) -> str:
     """A next step as the Runs room says it, where the command is of no use: `Resume from step 20 (x)`."""
     return _KEY_OR_COMMAND.sub(r" (\1)", words)

@@ -73,7 +73,9 @@ def again(spec: RunSpec, label: str, *, output_dir: str | None = None) -> RunSpe
 def refuse_resume(run: Run) -> None:
     """Raises InputError for a run that has not ended, or that is complete."""
     if not run.is_final:
-        raise InputError(f"This run has not ended and cannot be resumed: {run.id}", "List runs: smoltui ps")
+        raise InputError(
+            f"This run has not ended and cannot be resumed: {run.id}", f"Cancel it: smoltui cancel {run.id}"
+        )
     if run.stage == Stage.COMPLETED:
         raise InputError(
             f"This run has reached its last step; there is nothing to resume: {run.id}",

@@ -58,7 +58,7 @@ class SweepRow:
             how = f"step {self.step}/{self.max_steps}"
         if self.health:
             how = f"{how}, {self.health}"
-        accuracy = "–" if self.accuracy is None else f"{self.accuracy * 100:.0f} %"
+        accuracy = "–" if self.accuracy is None else f"{self.accuracy:.0%}"
         return (
             self.point.words,
             f"{accuracy}{'' if self.held_out or self.accuracy is None else ' (train)'}",

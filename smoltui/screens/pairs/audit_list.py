@@ -193,7 +193,7 @@ class AuditList(Selectable):
 
 
 def _heading(width: int) -> str:
-    figures = f"{'pairs':>13}{'share':>9}" if width >= NARROW else f"{'pairs':>8}"
+    figures = f"{'pairs':>13}{'share':>8}" if width >= NARROW else f"{'pairs':>8}"
     return f"{figures}  {'':<8}finding"
 
 
@@ -204,8 +204,8 @@ def _turn(row: FindingRow) -> int:
 def _line(row: FindingRow, width: int) -> Text:
     """One finding; without its share if the list is narrow, so that its title can be read."""
     count = "–" if row.count is None else f"{row.count:,}"
-    share = "" if row.share is None else (f"{row.share * 100:.1f} %" if row.count else "")
-    figures = f"{count:>13}{share:>9}" if width >= NARROW else f"{count:>8}"
+    share = "" if row.share is None else (f"{row.share:.1%}" if row.count else "")
+    figures = f"{count:>13}{share:>8}" if width >= NARROW else f"{count:>8}"
     line = Text(f"{figures}  ", no_wrap=True, overflow="ellipsis")
     severity = f"{_SIGNS.get(row.severity, ' ')} {safe_line(row.severity, 4):<5}"
     line.append(severity, _STYLES.get(row.severity, "") if row.count else "dim")

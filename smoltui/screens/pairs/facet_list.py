@@ -89,7 +89,7 @@ class FacetList(CursorList):
             case "pairs":
                 return f"{value.pairs:,}"
             case "share":
-                return f"{share * 100:.1f} %"
+                return f"{share:.1%}"
             case "gap":
                 return "–" if value.gap is None else with_minus(f"{value.gap:+,.0f}") if value.gap else "0"
             case "margin":

@@ -18,7 +18,7 @@ from smoltui.backends.system.paths import shown_path
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.runs import events
 from smoltui.core.runs.acts import Mark
-from smoltui.core.runs.next_words import in_the_room, key_in, start_again
+from smoltui.core.runs.next_words import in_the_room, key_in
 from smoltui.core.runs.pace import Pace, as_span, as_time
 from smoltui.core.runs.panels import said_share
 from smoltui.core.runs.run import Run, Stage, expected_seconds
@@ -302,7 +302,7 @@ class Following(Charting, ReadingLine):
             steps = max(run.step, known.step)  # the log may still be being read; and a Job need not train
             text.append(f"{steps} steps in {took}" if steps else f"took {took}")
             if expected := expected_seconds(known.raw.get("spec")):
-                trained = None if known.seconds_before else run.trained_seconds or known.trained_seconds
+                trained = run.trained_seconds or known.trained_seconds
                 text.append(f" (training {as_time(trained)}" if trained else " (", "dim")
                 text.append(f"{', ' if trained else ''}expected {as_span(*expected)})", "dim")
             if run.moved is not None:
@@ -313,8 +313,7 @@ class Following(Charting, ReadingLine):
             text.append(following, "bold")
             verdict = self.workspace.monitor.verdict(known)
             if verdict is not None:
-                again = verdict.next == start_again() and " to run it again" in following
-                if not again and f" {key_in(verdict.next)} to " not in following:
+                if f" {key_in(verdict.next)} to " not in following:
                     text.append(f"  {safe_line(redact(in_the_room(verdict.next)), 300)}", "dim")
                 if verdict.survived:
                     text.append(f"  {safe_line(redact(verdict.survived), 200)}", "dim")

@@ -199,7 +199,7 @@ def test_the_report_as_files(tmp_path: Path) -> None:
     paths = save_reports(audit, tmp_path)
     assert [path.name for path in paths] == ["audit.json", "audit.md"]
     text = paths[1].read_text()
-    assert "| stop | 1 | 10.00 % | pairs with identical answers |" in text
+    assert "| stop | 1 | 10.00% | pairs with identical answers |" in text
     from dataclasses import replace
 
     odd = as_markdown(replace(audit, source="[x](javascript:1) \x1b[31m|hf_AbCdEfGhIjKlMnOp"))

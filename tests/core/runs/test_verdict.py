@@ -15,7 +15,6 @@ from smoltui.core.runs.next_words import (
     run_again,
     run_longer,
     see_log,
-    start_again,
 )
 from smoltui.core.runs.run import Run, Stage
 from smoltui.core.runs.verdict import verdict_of
@@ -75,7 +74,6 @@ def test_the_room_does_not_name_its_own_commands() -> None:
             run_longer("6a77", 2),
             resume_from("6a77", 20),
             f"Free some space. {resume_from('6a77', 20)}",
-            start_again(),
             "Lower it; then run it again (R).",
         )
     ]
@@ -83,6 +81,5 @@ def test_the_room_does_not_name_its_own_commands() -> None:
         "Run it again with a longer timeout (R)",
         "Resume from step 20 (x)",
         "Free some space. Resume from step 20 (x)",
-        "Start it again (t).",
         "Lower it; then run it again (R).",
     ]

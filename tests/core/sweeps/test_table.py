@@ -71,7 +71,7 @@ def test_the_best_comes_first() -> None:
     }
     rows = rows_of(sweep, runs, 1200.0, flavors={"l4x1": FLAVOR}, ratios={"r2": 1.25})
     assert [row.point.run_id for row in rows[:2]] == ["r2", "r1"]
-    assert rows[0].cells == ("beta 0.2", "70 %", "2.000", "1.25", "10 min 00 s", "6.00 USD", "completed")
+    assert rows[0].cells == ("beta 0.2", "70%", "2.000", "1.25", "10 min 00 s", "6.00 USD", "completed")
     assert {row.point.label for row in rows[2:]} == {"label3", "label4", "label5", "label9"}
     assert [point.label for point in missing(sweep, runs)] == ["label3", "label5", "label9"]
     assert (
