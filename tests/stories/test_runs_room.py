@@ -59,6 +59,21 @@ async def test_i_read_its_log(app: SmoltuiApp, engine: LocalEngine, tmp_path: Pa
         await wait_until(lambda: "step 3/3  loss 0.670" in seen(app, "LogView"))
 
 
+async def test_lines_that_came_while_i_read_the_log_are_below_the_curves(
+    app: SmoltuiApp, engine: LocalEngine, tmp_path: Path, wait_until: Wait
+) -> None:
+    """The end of the log below the curves is the newest one after I come back from the log."""
+    run = await engine.submit(spec(tmp_path, f"steps: 4\nuntil: {tmp_path / 'seen'}\nend: hang"))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await wait_until(lambda: "a warning of a library" in seen(app, "LogTail"))
+        await pilot.press("V", "l")
+        (tmp_path / "seen").touch()
+        await wait_until(lambda: "step 4/4" in seen(app, "LogView"))
+        await pilot.press("V", "c")
+        await wait_until(lambda: "step 4/4" in seen(app, "LogTail"), 5)
+    await engine.cancel(run.id)
+
+
 async def test_a_long_log_follows_until_i_scroll_up(
     app: SmoltuiApp, engine: LocalEngine, tmp_path: Path, wait_until: Wait
 ) -> None:

@@ -157,7 +157,7 @@ class Following(Charting, ReadingLine):
         every = BATCH_SECONDS * (3 if self.workspace.pressed_within(BATCH_SECONDS) else 1)  # keys take precedence
         seen = not self._lines or now - self._drawn_at >= every
         self.query_one(LogView).extend([text for text, _ in lines], [at for _, at in lines], draw=seen)
-        self.query_one(LogTail).extend([text for text, _ in lines], draw=seen and self.view == "curves")
+        self.query_one(LogTail).extend([text for text, _ in lines], draw=seen)
         if seen:
             self._drawn_at = now
             self.draw_charts_of(known or self._run)
