@@ -241,7 +241,7 @@ class SmoltuiApp(KeyedApp[int], ThemedApp[int]):
     def remember_soon(self) -> None:
         """Writes what is to be remembered, after a while in which more may come."""
         if self._remembers is None:
-            self._remembers = self.set_timer(REMEMBER_AFTER_SECONDS, lambda: self.run_worker(self._remember()))
+            self._remembers = self.set_timer(REMEMBER_AFTER_SECONDS, lambda: self.spawn(self._remember))
 
     async def _remember(self, at_most: float | None = None) -> None:
         self._remembers = None
