@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
 from contextlib import suppress
 from pathlib import Path
 
-from smoltui.backends.system import locks
+from smoltui.backends.system import data_folder, locks
 from smoltui.backends.system.small_file import read_small
 from smoltui.core.foreign import foreign_json
 from smoltui.core.foreign.server_values import mapping_in, number_in
@@ -45,6 +43,4 @@ def remember(kind: str, count: float, seconds: float) -> None:
     path = _file()
     with suppress(OSError):
         locks.private_folder(path.parent, path.parent)
-        beside = path.with_name(f".{path.name}.{os.getpid()}")
-        beside.write_text(json.dumps({**_read(), kind: count / seconds}), encoding="utf-8")
-        beside.replace(path)
+        data_folder.write_json(path, {**_read(), kind: count / seconds})

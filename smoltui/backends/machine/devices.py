@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import os
 import platform
 import shutil
@@ -14,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from smoltui.backends.system import locks
+from smoltui.backends.system import data_folder, locks
 from smoltui.backends.system.small_file import read_small
 from smoltui.core.foreign import foreign_json
 from smoltui.core.machine.device import Accelerator, DeviceReport, Package, TorchDevice, TorchReport
@@ -238,9 +237,7 @@ async def torch_report(
     with suppress(OSError):  # not stored: tested again next time
         path = _cache_file(report)
         locks.private_folder(path.parent, path.parent)
-        beside = path.with_name(f".{path.name}.{os.getpid()}")
-        beside.write_text(json.dumps(found.as_json()), encoding="utf-8")
-        beside.replace(path)
+        data_folder.write_json(path, found.as_json())
     return found
 
 

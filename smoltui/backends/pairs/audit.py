@@ -122,9 +122,7 @@ def save_reports(audit: Audit, folder: Path) -> list[Path]:
     paths = [folder / "audit.json", folder / "audit.md"]
     try:
         data_folder.write_json(paths[0], audit.as_json(), private=False)
-        beside = folder / ".audit.md.new"
-        beside.write_text(as_markdown(audit), encoding="utf-8")
-        beside.replace(paths[1])
+        data_folder.replace_file(paths[1], as_markdown(audit).encode(), private=False)
     except OSError as error:
         raise InputError(
             f"The report cannot be written ({error.strerror}): {folder}",

@@ -17,6 +17,7 @@ from smoltui.backends.pairs import store as pair_store
 from smoltui.backends.pairs.curated import set_name
 from smoltui.backends.pairs.import_set import RowsDone, import_alone, note_extras, spec_as_json
 from smoltui.backends.pairs.store import Meta, PairStore, make_private, pairs_cache
+from smoltui.backends.system import data_folder
 from smoltui.backends.system.child import exit_in_words, leashed, running
 from smoltui.backends.system.paths import exists, expanded
 from smoltui.core.pairs.preference import Pair
@@ -197,9 +198,7 @@ def request_import(opened: PairSet, *, again: bool = False) -> None:
         if again:
             (opened.folder / "meta.json").unlink(missing_ok=True)
         request = {"spec": spec_as_json(opened.spec), "base": str(opened.base), "stamp": opened.stamp}
-        beside = opened.folder / ".request.json"
-        beside.write_text(json.dumps(request), encoding="utf-8")
-        beside.replace(opened.folder / "request.json")
+        data_folder.write_json(opened.folder / "request.json", request)
     except OSError as error:
         raise InputError(
             f"The set cannot be cached ({error.strerror}): {opened.folder.parent}",
