@@ -158,18 +158,29 @@ def shared_data() -> Path:
 
 @pytest.fixture
 def wait_until() -> Callable[..., Awaitable[None]]:
-    """`await wait_until(lambda: …)`: stories wait for what a person would see, not for a time."""
+    """`await wait_until(lambda: …)`: stories wait for what a person would see, not for a time. If it never appears, the
+    error has the screen."""
 
     async def wait(condition: Callable[[], bool], seconds: float = 60.0) -> None:
-        began = time.monotonic()
+        waited, before = 0.0, time.monotonic()
         while not condition():
-            waited = time.monotonic() - began
             if waited > seconds:
-                raise AssertionError(f"not seen within {seconds} s: {condition.__code__.co_names}")
+                raise AssertionError(f"not seen within {seconds} s: {condition.__code__.co_names}{_screens(condition)}")
             # Reading the screen takes a millisecond, which a training in the background could use.
             await asyncio.sleep(min(max(0.02, waited / 20), 0.2))
+            now = time.monotonic()
+            waited += min(now - before, 1.0)  # while the machine stands still, the app can't do anything either
+            before = now
 
     return wait
+
+
+def _screens(condition: Callable[[], bool]) -> str:
+    """What the apps that the condition asks show, for the reader of a failed story."""
+    from textual.app import App
+
+    asked = [cell.cell_contents for cell in condition.__closure__ or ()]
+    return "".join(f"\n{seen(app)}" for app in asked if isinstance(app, App) and app.is_running)
 
 
 SLOW_STEP_SECONDS = 0.3
