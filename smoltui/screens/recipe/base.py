@@ -75,7 +75,6 @@ class RecipeBase(Room):
         self._moved_at = -math.inf
         self._resting: Timer | None = None
         self._writing = asyncio.Lock()
-        self._writing = asyncio.Lock()
         """Held while a file is written or read."""
         self._waiting = 0
         """Changes shown but not yet in the file."""
