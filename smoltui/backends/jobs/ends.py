@@ -87,7 +87,7 @@ def applied(run: Run, known: Mapping[str, Any] | None) -> Run:
         run,
         message=text_in(known.get("message")) or run.message,
         hint=from_checkpoint(hint) if hint and run.resumable else hint,
-        step=run.step or (step if isinstance(step, int) else 0),
+        step=(step if isinstance(step, int) else 0) or run.step,  # the one that the message names
         bar_steps=run.bar_steps or (steps if isinstance(steps, int) else None),
     )
 

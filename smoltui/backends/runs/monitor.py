@@ -271,7 +271,7 @@ class RunMonitor:
                 listed,
                 message=known.message,
                 hint=known.hint,
-                step=listed.step or known.step,
+                step=known.step or listed.step,  # the one that the message names
                 bar_steps=listed.bar_steps or known.bar_steps,
             )
         )

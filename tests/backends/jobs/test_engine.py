@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from smoltui.backends.hub import client as hub
+from smoltui.backends.jobs import ends, watching
 from smoltui.backends.jobs import listing as hub_listing
 from smoltui.backends.jobs import records as job_records
 from smoltui.backends.jobs import submit as hub_submit
-from smoltui.backends.jobs import watching
 from smoltui.backends.jobs.engine import HubEngine
 from smoltui.backends.pairs.curated import curated_spec
 from smoltui.backends.pairs.curation_file import CurationFile
@@ -610,4 +610,11 @@ def test_the_scripts_own_cause_explains_a_failed_job() -> None:
     )
     running = job_records.applied(Run("j", "hub", "n", "RUNNING"), record)
     assert running.stage == "RUNNING" and running.message is None
+
+
+def test_the_step_of_an_ended_job_is_that_of_its_end() -> None:
+    """The step in its record can be an earlier one, which would contradict the message."""
+    end = {"stage": "CANCELED", "message": "Canceled by you at step 49 of 100", "step": 49, "steps": 100}
+    run = ends.applied(Run("j", "hub", "n", "CANCELED", step=30), end)
+    assert (run.step, run.max_steps, run.message) == (49, 100, "Canceled by you at step 49 of 100")
     assert hub.TOTAL_SECONDS < 15

@@ -370,6 +370,19 @@ def test_a_run_that_has_ended_keeps_its_figures_while_its_log_is_read(tmp_path: 
         assert person.monitor.runs["7"].history.last("loss") == 0.25 and person.monitor.runs["7"].step == 40
 
 
+async def test_the_step_of_an_ended_run_is_the_one_that_its_message_names(tmp_path: Path, wait_until: Wait) -> None:
+    """The list knew an earlier step when the run ended, and the log says how far it came."""
+
+    class Explaining(Counting):
+        async def settled(self, run: Run) -> Run:
+            return replace(run, step=49, bar_steps=100, message="Canceled by you at step 49 of 100")
+
+    person = Person(tmp_path, Explaining())
+    person.monitor._take_list("toy", [Run("7", "toy", "short", Stage.CANCELED, step=30, finished_at=time.time())])
+    await wait_until(lambda: person.monitor.runs["7"].message == "Canceled by you at step 49 of 100")
+    assert (person.monitor.runs["7"].step, person.monitor.runs["7"].max_steps) == (49, 100)
+
+
 def test_what_is_told_of_a_run_stays_when_a_list_knows_less(tmp_path: Path) -> None:
     """A list that has no curves takes nothing away; only what differs is a change."""
     person = Person(tmp_path)
