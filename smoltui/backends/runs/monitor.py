@@ -9,6 +9,7 @@ background follower: a run is never followed twice.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
@@ -88,6 +89,8 @@ class RunMonitor:
         """Completed runs whose end was read, to learn where their model is."""
         self._told: set[tuple[str, str]] = set()
         self._followed: dict[str, Followed] = {}
+        self._acted_at: dict[str, float] = {}
+        """Run → when an act told of it, `time.monotonic` seconds: a list that was requested before is out of date."""
         self._stages_told: dict[str, tuple[str, float | None]] = {}
         """Run → the last stage, with its start, that a follower knew before the list."""
         self._prices_asked: set[str] = set()
@@ -181,7 +184,7 @@ class RunMonitor:
         return time.monotonic() - asked_at >= every and time.time() >= self.not_before.get(name, 0.0)
 
     async def _list(self, engine: Engine) -> None:
-        name = engine.name
+        name, asked_at = engine.name, time.monotonic()
         try:
             listed = await engine.list_runs()
             await self._load_curves(listed)
@@ -199,7 +202,7 @@ class RunMonitor:
             self.errors = {key: value for key, value in self.errors.items() if key != name}
             self.problems[name] = dict(engine.problems)
             self._changed()
-        self._take_list(name, listed)
+        self._take_list(name, listed, asked_at=asked_at)
         self._note_answer(name)
 
     def knows(self, engine: str) -> bool:
@@ -223,9 +226,13 @@ class RunMonitor:
         if needed:
             await in_thread(lambda: load_all(needed))
 
-    def _take_list(self, engine: str, listed: list[Run]) -> None:
+    def _take_list(self, engine: str, listed: list[Run], *, asked_at: float) -> None:
+        """`asked_at`: when the list was requested, `time.monotonic` seconds."""
         known = self.runs
-        kept = [run for run in known.values() if run.engine != engine]
+        newer = {run_id: run for run_id, run in known.items() if self._acted_at.get(run_id, -math.inf) > asked_at}
+        listed = [newer.pop(run.id, run) for run in listed]
+        # A run that was started meanwhile costs money, and must not leave the list.
+        kept = [run for run in known.values() if run.engine != engine or run.id in newer]
         # A list may know less about a run than its follower: what is known is kept.
         fresh = [richer(run, known.get(run.id)) for run in listed]
         merged = sorted([*kept, *fresh], key=lambda run: run.created_at or 0, reverse=True)
@@ -266,7 +273,7 @@ class RunMonitor:
             return
         if known.pushed_to:
             listed = replace(listed, pushed_to=known.pushed_to, model_path=known.model_path)
-        self.take_run(
+        self._update(
             replace(
                 listed,
                 message=known.message,
@@ -277,7 +284,11 @@ class RunMonitor:
         )
 
     def take_run(self, run: Run) -> None:
-        """Updates a run; a new one becomes the first of the list."""
+        """Updates a run with the answer to an act on it; a new one becomes the first of the list."""
+        self._acted_at[run.id] = time.monotonic()
+        self._update(run)
+
+    def _update(self, run: Run) -> None:
         self._put({**({run.id: run} if run.id not in self.runs else {}), **self.runs, run.id: run})
         self._read_prices_for([run])
 
@@ -386,7 +397,7 @@ class RunMonitor:
                 new = replace(new, stage=learnt.stage, message=learnt.message, started_at=learnt.started_at)
             elif known.stage == learnt.stage and learnt.is_final and not self.engine_of(learnt).place.on_disk:
                 new = replace(new, message=learnt.message or new.message, hint=learnt.hint or new.hint)  # from its log
-            self.take_run(new)
+            self._update(new)
 
     def _is_news(self, known: Run, learnt: Run) -> bool:
         """Whether a follower knows more of a run's stage than the list; once for each stage, because a follower that

@@ -378,9 +378,38 @@ async def test_the_step_of_an_ended_run_is_the_one_that_its_message_names(tmp_pa
             return replace(run, step=49, bar_steps=100, message="Canceled by you at step 49 of 100")
 
     person = Person(tmp_path, Explaining())
-    person.monitor._take_list("toy", [Run("7", "toy", "short", Stage.CANCELED, step=30, finished_at=time.time())])
+    person.monitor._take_list(
+        "toy", [Run("7", "toy", "short", Stage.CANCELED, step=30, finished_at=time.time())], asked_at=time.monotonic()
+    )
     await wait_until(lambda: person.monitor.runs["7"].message == "Canceled by you at step 49 of 100")
     assert (person.monitor.runs["7"].step, person.monitor.runs["7"].max_steps) == (49, 100)
+
+
+async def test_a_list_that_was_requested_before_a_start_does_not_remove_it(tmp_path: Path, wait_until: Wait) -> None:
+    """The list is slow, and I start a run and resume another meanwhile: neither is lost or ended by what it says. The
+    next list is newer than both."""
+    engine = Counting()
+    engine.takes = 0.3
+    person = Person(tmp_path, engine)
+    person.monitor.waited.add("old")
+    old, answer = Run("old", "toy", "old", Stage.ERROR), [Run("old", "toy", "old", Stage.ERROR)]
+
+    async def list_runs() -> list[Run]:
+        found = list(answer)
+        await asyncio.sleep(engine.takes)
+        return found
+
+    engine.list_runs = list_runs  # type: ignore[method-assign]
+    person.monitor._take_list("toy", [old], asked_at=time.monotonic())
+    listing = asyncio.create_task(person.monitor._list(engine))
+    await asyncio.sleep(0.05)
+    person.monitor.take_run(Run("new", "toy", "new", Stage.SCHEDULING))
+    person.monitor.take_run(replace(old, stage=Stage.RUNNING))
+    await listing
+    assert {run.id: run.stage for run in person.monitor.runs.values()} == {"old": "RUNNING", "new": "SCHEDULING"}
+    assert not person.rung
+    await person.monitor._list(engine)
+    assert {run.id: run.stage for run in person.monitor.runs.values()} == {"old": "ERROR"} and person.rung
 
 
 def test_what_is_told_of_a_run_stays_when_a_list_knows_less(tmp_path: Path) -> None:
@@ -392,6 +421,6 @@ def test_what_is_told_of_a_run_stays_when_a_list_knows_less(tmp_path: Path) -> N
 
     person.monitor.take_run(run())
     person.monitor.learn(run().after(events.Metrics(step=3, values={"loss": 0.5})))
-    person.monitor._take_list("hub", [run()])
+    person.monitor._take_list("hub", [run()], asked_at=time.monotonic())
     assert person.monitor.runs["j1"].step == 3 and person.monitor.runs["j1"].history.last("loss") == 0.5
     assert person.changes == 2
