@@ -27,8 +27,9 @@ TITLE_AND_CLIPBOARD = "\x1b]0;owned\x07\x1b]52;c;b3duZWQ=\x07"
 
 
 def said(app: SmoltuiApp) -> str:
-    """The words on the screen, regardless of how a dialog wraps them."""
-    return " ".join(re.sub("[│╭╮╰╯─]", " ", seen(app)).split())
+    """The words on the screen, regardless of how a dialog wraps them; those of a dialog without what is beside it,
+    too."""
+    return " ".join(re.sub("[│╭╮╰╯─]", " ", f"{seen(app, '.dialog')}\n{seen(app)}").split())
 
 
 @pytest.fixture

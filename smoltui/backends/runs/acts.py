@@ -12,12 +12,14 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from smoltui.backends.runs.callbacks import Say, Spawn
-from smoltui.core.runs.acts import CANCEL, PAUSE, START, Mark, Standing, Verb, outcome
+from smoltui.core.runs.acts import CANCEL, PAUSE, RESUME, START, Mark, Standing, Verb, outcome
 from smoltui.core.runs.run import Run, RunSpec
 from smoltui.errors import SmoltuiError, UnreachableError
 
 PARALLEL = 10
 """Requests at a time: a cancel takes about four of them one after the other, and the Hub allows 1,000 in 5 minutes."""
+PATIENCE_SECONDS = 60.0
+"""How long a run that was asked to end may run on before its row says so."""
 STARTING = "STARTING"
 """The stage of a row that stands for a run without an id."""
 
@@ -48,6 +50,10 @@ class _Batch:
         return Standing(self.verb, len(self.done), len(self.runs), waiting, asked, words)
 
 
+def _failure(verb: Verb, words: str) -> Mark:
+    return Mark(f"✗ {verb.name}", words, failed=True)
+
+
 def _shown(run: Run) -> str:
     return run.name if run.stage == STARTING or run.name == run.id else f"{run.name} ({run.id})"
 
@@ -58,9 +64,10 @@ class Acts:
     def __init__(self, *, take: Callable[[Run], object], changed: Callable[[], object], say: Say, spawn: Spawn) -> None:
         self._take, self._changed, self._say, self._spawn = take, changed, say, spawn
         self._batches: list[_Batch] = []
-        self._failed: dict[str, Mark] = {}
-        self._accepted: dict[str, Mark] = {}
-        """Run id → mark of an act that was accepted, and shows its effect later."""
+        self._failed: dict[str, tuple[Verb, str]] = {}
+        """Run id → act that failed, and why."""
+        self._accepted: dict[str, tuple[Verb, float]] = {}
+        """Run id → act that was accepted, and shows its effect later; and when, `time.monotonic` seconds."""
         self._starting: dict[str, tuple[Run, Callable[[], str]]] = {}
         self._specs: dict[str, RunSpec] = {}
 
@@ -73,10 +80,21 @@ class Acts:
                 return Mark(batch.verb.doing, self._progress_of(run.id))
         if run.is_final:
             self._accepted.pop(run.id, None)
-            failed = self._failed.get(run.id)
-            if failed is not None and failed.short in (f"✗ {CANCEL.name}", f"✗ {PAUSE.name}"):
-                del self._failed[run.id]  # it has ended all the same
-        return self._failed.get(run.id) or self._accepted.get(run.id)
+        if run.id in self._failed:
+            verb, words = self._failed[run.id]
+            if verb not in ((CANCEL, PAUSE) if run.is_final else (RESUME,)):
+                return _failure(verb, words)
+            del self._failed[run.id]  # it happened all the same
+        return self._accepted_mark(run.id)
+
+    def _accepted_mark(self, run_id: str) -> Mark | None:
+        """What the row says of an act that was accepted: after a while, that it has had no effect."""
+        if run_id not in self._accepted:
+            return None
+        verb, at = self._accepted[run_id]
+        if verb is CANCEL and time.monotonic() - at > PATIENCE_SECONDS:
+            return _failure(verb, "asked to cancel, but it is still running: X asks again")
+        return Mark(verb.doing)
 
     @staticmethod
     def _is_busy(batch: _Batch, run: Run) -> bool:
@@ -151,14 +169,14 @@ class Acts:
                     batch.failed[run.id] = error.message
                     words = f"not {batch.verb.done}: {error.message}"
                     if batch.verb.shows_failure:
-                        self._failed[run.id] = Mark(f"✗ {batch.verb.name}", words, failed=True)
+                        self._failed[run.id] = (batch.verb, words)
                 else:
                     if run.id in batch.superseded:
                         return
                     batch.reached.add(run.id)
                     batch.done.append(found)
                     if batch.verb in (CANCEL, PAUSE) and not found.is_final:
-                        self._accepted[found.id] = Mark(batch.verb.doing)
+                        self._accepted[found.id] = (batch.verb, time.monotonic())
                     self._take(found)
                     if shows is not None and len(batch.done) == 1:
                         shows(found)
@@ -222,7 +240,7 @@ class Acts:
             run = await work()
         except SmoltuiError as error:
             words = f"not started: {error.message}"
-            self._failed[row] = Mark(f"✗ {START.name}", words, failed=True)
+            self._failed[row] = (START, words)
             self._starting[row] = (replace(self._starting[row][0], message=error.hint or None), lambda: "")
             if not isinstance(error, UnreachableError):  # for that one, another try is offered
                 self._say(str(error), "error")

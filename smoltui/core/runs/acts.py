@@ -55,11 +55,15 @@ def named(names: Sequence[str]) -> str:
 def outcome(verb: Verb, done: Sequence[Run], failed: Sequence[tuple[str, str]]) -> str:
     """What an act on several runs came to: `failed` are names with reasons. Empty if it reached no run."""
     total = len(done) + len(failed)
+    over = [run.name for run in done if verb is not CANCEL or run.is_final]
+    slow = [run.name for run in done if verb is CANCEL and not run.is_final]
+    asked = f"Asked to cancel, but still running: {named(slow)}" if slow else ""
     if not failed:
-        return f"{verb.done.capitalize()}: {named([run.name for run in done])}" if done else ""
+        return ". ".join(filter(None, (f"{verb.done.capitalize()}: {named(over)}" if over else "", asked)))
     reasons = "; ".join(f"{safe_line(name, 30)}: {safe_line(why, 160)}" for name, why in failed[:2])
     more = f"; and {len(failed) - 2} more" if len(failed) > 2 else ""
-    return f"{len(done)} of {total} {verb.done}. Not {verb.done}: {reasons}{more}"
+    asked = f" {asked}." if asked else ""
+    return f"{len(over)} of {total} {verb.done}.{asked} Not {verb.done}: {reasons}{more}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,12 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import pytest
+
 from smoltui.backends.runs.acts import Acts
-from smoltui.core.runs.acts import CANCEL, PAUSE, RESUME
+from smoltui.core.runs.acts import CANCEL, PAUSE, RESUME, outcome
 from smoltui.core.runs.run import Run
+from smoltui.errors import UnreachableError
 
 
 async def test_an_answer_that_comes_after_the_next_act_is_out_of_date() -> None:
@@ -47,4 +50,58 @@ async def test_an_answer_that_comes_after_the_next_act_is_out_of_date() -> None:
     acts.begin(CANCEL, [running], at_once)
     answer.set()
     await asyncio.gather(*tasks)
-    assert taken == ["RUNNING", "RUNNING"] and told[1:] == ["Resumed: demo", "Canceled: demo"] and not acts.unfinished
+    assert taken == ["RUNNING", "RUNNING"] and not acts.unfinished
+    assert told[1:] == ["Resumed: demo", "Asked to cancel, but still running: demo"]
+
+
+async def test_a_row_says_that_a_cancel_had_no_effect(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Hub accepts the request and the Job runs on: the row doesn't say "canceling…" for ever."""
+    tasks: list[asyncio.Task[Any]] = []
+
+    def spawn(work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
+        tasks.append(asyncio.create_task(work()))
+        return tasks[-1]
+
+    acts = Acts(take=lambda run: None, changed=lambda: None, say=lambda words, how="": None, spawn=spawn)
+    running = Run("r1", "toy", "demo", "RUNNING")
+
+    async def accepted(run: Run) -> Run:
+        return run
+
+    acts.begin(CANCEL, [running], accepted)
+    await asyncio.gather(*tasks)
+    mark = acts.mark(running)
+    assert mark is not None and (mark.short, mark.failed) == ("canceling…", False)
+    monkeypatch.setattr("smoltui.backends.runs.acts.PATIENCE_SECONDS", 0.0)
+    mark = acts.mark(running)
+    assert mark is not None and (mark.short, mark.failed) == ("✗ cancel", True) and "X asks again" in mark.words
+    assert acts.mark(Run("r1", "toy", "demo", "CANCELED")) is None
+
+
+async def test_a_resume_that_seemed_to_fail_is_forgotten_once_the_run_runs() -> None:
+    tasks: list[asyncio.Task[Any]] = []
+
+    def spawn(work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
+        tasks.append(asyncio.create_task(work()))
+        return tasks[-1]
+
+    acts = Acts(take=lambda run: None, changed=lambda: None, say=lambda words, how="": None, spawn=spawn)
+    ended = Run("r1", "toy", "demo", "ERROR")
+
+    async def unanswered(run: Run) -> Run:
+        raise UnreachableError("No answer")
+
+    acts.begin(RESUME, [ended], unanswered)
+    await asyncio.gather(*tasks)
+    mark = acts.mark(ended)
+    assert mark is not None and mark.short == "✗ resume"
+    assert acts.mark(Run("r1", "toy", "demo", "RUNNING")) is None and acts.mark(ended) is None
+
+
+def test_what_a_cancel_of_several_came_to() -> None:
+    """Only what has ended is canceled."""
+    over, slow = Run("r1", "toy", "over", "CANCELED"), Run("r2", "toy", "slow", "RUNNING")
+    assert outcome(CANCEL, [over, slow], []) == "Canceled: over. Asked to cancel, but still running: slow"
+    assert outcome(CANCEL, [over, slow], [("bad", "No")]) == (
+        "1 of 3 canceled. Asked to cancel, but still running: slow. Not canceled: bad: No"
+    )
