@@ -19,8 +19,9 @@ from smoltui.backends.runs import monitor
 from smoltui.backends.services import Services
 from smoltui.backends.system.ui_state import Remembered
 from smoltui.core.runs import events
-from smoltui.core.runs.cost import Flavor
+from smoltui.core.runs.cost import Flavor, cost_of
 from smoltui.core.runs.metrics import METRICS
+from smoltui.core.runs.parts import joined
 from smoltui.core.runs.place import Place
 from smoltui.core.runs.run import Run, RunSpec, Stage
 from smoltui.core.runs.spending import day_start, spending
@@ -249,8 +250,35 @@ def test_usd_per_hour_now_and_today() -> None:
         job(5, flavor=None, started_at=noon - 60, finished_at=noon),
     ]
     known = {"a100-large": Flavor("a100-large", "", "", None, "A100", 1, None, 0.04, 0.0)}
-    found = spending(runs, lambda run: known.get(run.flavor or ""), noon)
+    found = spending(runs, lambda engine, name: known.get(name or ""), noon)
     assert (round(found.per_hour, 6), round(found.today, 6), found.unpriced) == (2.4, 13 * 2.4, 1)
+
+
+def test_usd_today_has_every_part_of_a_resumed_run() -> None:
+    """What ran before it was resumed counts at its own price, from midnight on; also while the new part is queued."""
+    noon = day_start(1.7e9) + 12 * 3600
+    night = job(1, stage=Stage.ERROR, started_at=noon - 13 * 3600, finished_at=noon - 9 * 3600, flavor="l40sx1")
+    morning = job(2, stage=Stage.ERROR, started_at=noon - 7200, finished_at=noon - 3600)
+    queued = job(3, stage=Stage.SCHEDULING)
+    running = replace(queued, stage=Stage.RUNNING, started_at=noon - 1800)
+    yesterday = job(4, stage=Stage.ERROR, started_at=noon - 90_000, finished_at=noon - 80_000)
+    per_hour = {"a100-large": 2.0, "l40sx1": 1.0}
+    prices = {name: Flavor(name, "", "", None, "A", 1, None, usd / 60, 0.0) for name, usd in per_hour.items()}
+
+    def flavor_of(engine: str, name: str | None) -> Flavor | None:
+        return prices.get(name or "")
+
+    for parts, usd in (
+        ((morning, queued), 2.0),
+        ((morning, running), 2.0 + 1.0),
+        ((night, morning, running), 3.0 + 2.0 + 1.0),
+        ((yesterday, queued), 0.0),
+        ((yesterday, morning), 2.0),
+    ):
+        assert spending([joined(parts)], flavor_of, noon).today == pytest.approx(usd)
+    whole = joined((morning, running))
+    row = cost_of(whole, lambda name: prices.get(name or ""), noon)
+    assert spending([whole], flavor_of, noon).today == pytest.approx(row), "as its row says"
 
 
 async def test_i_mark_some_and_cancel_them(tmp_path: Path, wait_until: Wait) -> None:

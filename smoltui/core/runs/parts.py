@@ -14,14 +14,13 @@ def joined(parts: Sequence[Run]) -> Run:
     first, last = parts[0], parts[-1]
     if len(parts) == 1:
         return first
-    before = tuple(Part(part.id, part.flavor, _seconds(part)) for part in parts[:-1])
+    before = tuple(Part(part.id, part.flavor, _seconds(part), part.started_at) for part in parts[:-1])
     known = list(reversed(parts))
     resumable = last.is_final and last.stage != Stage.COMPLETED and any(part.kept_step is not None for part in parts)
-    hint = last.hint and last.hint.replace(last.id, first.id)
     return replace(
         last,
         id=first.id,
-        hint=from_checkpoint(hint) if hint and resumable else hint,
+        hint=hint_of_whole(last, first.id, resumable=resumable),
         name=first.name,
         created_at=first.created_at,
         project=last.project or first.project,
@@ -34,6 +33,12 @@ def joined(parts: Sequence[Run]) -> Run:
         resumable=resumable,
         raw={**last.raw, "parts": [part.id for part in parts]},
     )
+
+
+def hint_of_whole(last: Run, first_id: str, *, resumable: bool) -> str | None:
+    """The next step after the end of the last part, with the id of the run, which is that of the first part."""
+    hint = last.hint and last.hint.replace(last.id, first_id)
+    return from_checkpoint(hint) if hint and resumable else hint
 
 
 def _seconds(part: Run) -> float:

@@ -103,6 +103,8 @@ class Part:
     flavor: str | None
     seconds: float
     """How long it ran."""
+    started_at: float | None = None
+    """When it began to run, seconds since the epoch; None if it never did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,9 @@ class Run:
     """Rented hardware, whose disk is deleted at the end; None where runs are free."""
     namespace: str | None = None
     timeout_seconds: int | None = None
+    """Each attempt is killed after this."""
+    attempts: int | None = None
+    """How often its service starts it before it gives up; None: once, or unknown."""
     labels: Mapping[str, str] = field(default_factory=dict)
     url: str | None = None
     phase: str | None = None
@@ -347,6 +352,11 @@ LONGEST_TIMEOUT = 366 * 86_400
 """Seconds. Longer ones are typos, and the longest are infinite."""
 
 
+def as_timeout(seconds: int) -> str:
+    """These seconds as `timeout_seconds` reads them, exactly and in the largest unit: `3h`, `90m`, `90s`."""
+    return f"{seconds // 3600}h" if seconds % 3600 == 0 else f"{seconds // 60}m" if seconds % 60 == 0 else f"{seconds}s"
+
+
 def timeout_seconds(text: str) -> int:
     """Seconds in a Job timeout such as `3h`, `90m`, `1.5h` or `5400`; the Hub's client accepts no other format.
 
@@ -366,6 +376,5 @@ def timeout_seconds(text: str) -> int:
     parts = re.findall(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)[a-z]*", low)
     total = round(min(sum(float(number) * _UNITS[unit] for number, unit in parts), 2 * LONGEST_TIMEOUT))
     if parts and total and not re.sub(r"[\d.\sa-z]", "", text.lower()):
-        instead = f"{total // 3600}h" if total % 3600 == 0 else f"{total // 60}m" if total % 60 == 0 else f"{total}s"
-        raise ValueError(f"Jobs accepts one number and one unit; write {instead} instead of: {text}")
+        raise ValueError(f"Jobs accepts one number and one unit; write {as_timeout(total)} instead of: {text}")
     raise ValueError(f"a timeout is a number followed by s, m, h or d, such as 3h or 90m, not: {text}")

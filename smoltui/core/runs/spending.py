@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from smoltui.core.runs.cost import Flavor
+from smoltui.core.runs.cost import Flavor, cost_of_part
 from smoltui.core.runs.run import Run, Stage
 
 
@@ -17,25 +17,26 @@ class Spending:
     per_hour: float = 0.0
     """USD, of those that run now."""
     today: float = 0.0
-    """USD, since the start of the day."""
+    """USD, since the start of the day, of all parts of a run."""
     unpriced: int = 0
     """Running runs whose price is unknown, which are not in the sums."""
 
 
-def spending(runs: Iterable[Run], flavor_of: Callable[[Run], Flavor | None], now: float) -> Spending:
-    """What the runs cost now and today; `now` in seconds since the epoch, and the day is that of the local clock."""
+def spending(runs: Iterable[Run], flavor_of: Callable[[str, str | None], Flavor | None], now: float) -> Spending:
+    """What the runs cost now and today; `now` in seconds since the epoch, and the day is that of the local clock.
+
+    `flavor_of` gets the name of an engine and that of a flavor, and returns the flavor with its price; None: unknown.
+    """
     day = day_start(now)
     per_hour, today, unpriced = 0.0, 0.0, 0
     for run in runs:
-        running = run.stage == Stage.RUNNING
-        if not run.flavor or (not running and (run.finished_at or 0.0) < day):
-            continue
-        flavor = flavor_of(run)
-        if flavor is None or flavor.usd_per_minute is None:
-            unpriced += running
-            continue
-        per_hour += flavor.usd_per_minute * 60 if running else 0.0
-        today += flavor.usd_per_minute * _seconds_since(run, day, now) / 60
+        if run.stage == Stage.RUNNING and run.flavor:
+            flavor = flavor_of(run.engine, run.flavor)
+            unpriced += flavor is None or flavor.usd_per_hour is None
+            per_hour += (flavor.usd_per_hour or 0.0) if flavor is not None else 0.0
+        for name, start, end in _spans(run, now):
+            if end > day:
+                today += cost_of_part(flavor_of(run.engine, name), end - max(start, day)) or 0.0
     return Spending(per_hour, today, unpriced)
 
 
@@ -45,9 +46,11 @@ def day_start(now: float) -> float:
     return time.mktime((at.tm_year, at.tm_mon, at.tm_mday, 0, 0, 0, 0, 0, -1))
 
 
-def _seconds_since(run: Run, since: float, now: float) -> float:
-    """Seconds that the run, or its newest part, has run since a moment."""
-    if run.started_at is None:
-        return 0.0
-    end = run.finished_at if run.finished_at is not None else now if run.stage == Stage.RUNNING else run.started_at
-    return max(0.0, min(end, now) - max(run.started_at, since))
+def _spans(run: Run, now: float) -> Iterator[tuple[str, float, float]]:
+    """(flavor, start, end) of each part of a run that has begun and has a flavor, until `now`; the oldest first."""
+    for part in run.parts:
+        if part.flavor and part.started_at is not None:
+            yield part.flavor, part.started_at, min(part.started_at + part.seconds, now)
+    if run.flavor and run.started_at is not None:
+        end = run.finished_at if run.finished_at is not None else now if run.stage == Stage.RUNNING else run.started_at
+        yield run.flavor, run.started_at, max(run.started_at, min(end, now))

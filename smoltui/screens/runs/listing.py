@@ -188,7 +188,7 @@ class Listing(RunsBase):
     def _spent(self) -> str:
         """USD per hour now, and today's total; empty if nothing was spent today."""
         monitor = self.workspace.monitor
-        found = spending(self.workspace.runs.values(), lambda run: monitor.flavor(run.engine, run.flavor), time.time())
+        found = spending(self.workspace.runs.values(), monitor.flavor, time.time())
         parts = [f"{usd(found.per_hour)} per hour now"] if found.per_hour else []
         parts += [f"{usd(found.today)} today"] if found.today >= 0.005 else []
         parts += [f"{found.unpriced} of unknown price"] if parts and found.unpriced else []
