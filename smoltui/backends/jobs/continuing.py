@@ -20,7 +20,7 @@ from smoltui.core.runs import events
 from smoltui.core.runs.parts import folded, joined
 from smoltui.core.runs.rerun import NO_CHANGES, Changes, again, changed, refuse_resume, spec_of
 from smoltui.core.runs.run import CONTINUES, Run, RunSpec, Stage, is_final
-from smoltui.errors import InputError, NotFoundOnHubError, PermissionDeniedError
+from smoltui.errors import InputError, NotFoundOnHubError, PermissionDeniedError, ServiceError
 
 LATER = "later"
 """Key of a record: ids of the Jobs that continue this one."""
@@ -99,10 +99,10 @@ class Continuing(ABC):
         later = tuple(await self.continuing(first))
         self._looked.add(first.id)
         known = self._later.get(first.id, ())
-        new = tuple(job_id for job_id in later if job_id not in known)
-        if new:
-            self._later[first.id] = (*known, *new)
-        return bool(new)
+        # The Hub's order is that of their starts; it may not list yet what was started just now.
+        if ids := (*later, *(job_id for job_id in known if job_id not in later)):
+            self._later[first.id] = ids
+        return not set(later) <= set(known)
 
     async def follow_all(self, run_id: str, *, follow: bool, tail: int | None) -> AsyncGenerator[events.Event, None]:
         """The events of all Jobs of a run, one after the other; with `tail`, those of the newest."""
@@ -115,7 +115,8 @@ class Continuing(ABC):
         async with aclosing(self.follow_job(last, follow=follow, tail=tail)) as stream:
             async for event in stream:
                 if earlier and isinstance(event, events.StageChanged) and is_final(event.stage):
-                    event = replace(event, hint=(await self.whole(run_id)).hint)
+                    with suppress(ServiceError):  # that it has ended is known all the same
+                        event = replace(event, hint=(await self.whole(run_id)).hint)
                 yield event
 
     # -- resuming
@@ -133,6 +134,7 @@ class Continuing(ABC):
         if run.is_final and await self._look_for_later(await self.one_job(run.id)):
             run = await self.whole(run_id)
         spec = await self._resumable_spec(run)
+        parts = [await self.one_job(job_id) for job_id in await self.jobs_of(run.id)]
         label = new_label()
         spec = changed(again(spec, label), changes)
         spec = replace(spec, labels={**spec.labels, CONTINUES: run.id}, resumes=True)
@@ -140,7 +142,10 @@ class Continuing(ABC):
         made = await self.submit(await in_thread(partial(curated_spec, spec)))
         self._later[run.id] = (*self._later.get(run.id, ()), made.id)
         await in_thread(partial(_note_later, run.id, self._later[run.id]))
-        return await self.whole(run.id)
+        try:
+            return await self.whole(run.id)
+        except ServiceError:  # it was started all the same, and must not be said to have failed
+            return joined([*parts, made])
 
     async def _resumable_spec(self, run: Run) -> RunSpec:
         over = f"Start over from the first step: smoltui rerun {run.id}"

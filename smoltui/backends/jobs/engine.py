@@ -27,7 +27,7 @@ from smoltui.backends.jobs.scheduled import ScheduledJobs
 from smoltui.backends.jobs.settling import LAST_LINES, recorded_runs, settled
 from smoltui.backends.jobs.shipment import shipment
 from smoltui.backends.jobs.stats import follow_stats
-from smoltui.backends.jobs.watching import JobLog, Watch
+from smoltui.backends.jobs.watching import JobLog, Watch, patiently
 from smoltui.backends.runs.engine import Engine
 from smoltui.backends.runs.script_stages import stages_as_text
 from smoltui.backends.runs.token_check import refuse_tokens
@@ -37,7 +37,7 @@ from smoltui.core.machine.sample import Sample
 from smoltui.core.runs import events
 from smoltui.core.runs.command import CommandSpec
 from smoltui.core.runs.cost import Flavor
-from smoltui.core.runs.parts import joined
+from smoltui.core.runs.parts import hint_of_whole, joined
 from smoltui.core.runs.rerun import NO_CHANGES, Changes, changed, spec_of
 from smoltui.core.runs.rivals import rival
 from smoltui.core.runs.run import CONTINUES, Run, RunSpec, Stage
@@ -227,7 +227,8 @@ class HubEngine(Continuing, Engine):
         self, run_id: str, *, follow: bool = True, tail: int | None = None
     ) -> AsyncGenerator[events.Event, None]:
         token = await hub.token()
-        run = await self._run(run_id)
+        ask, tell = partial(self._run, run_id), partial(self._note, run_id.rpartition("/")[2])
+        run = await (patiently(ask, tell) if follow else ask())
         record = await in_thread(lambda: job_records.read(run.id))
         queue: asyncio.Queue[events.Event | BaseException | None] = asyncio.Queue(QUEUE)
         watch = Watch(self._run, run, queue)
@@ -298,7 +299,8 @@ class HubEngine(Continuing, Engine):
         if symptoms is not None and ends.needs_reading(run, known.get(run.id)):
             run = await in_thread(lambda: ends.note_end(run, symptoms, canceled_here=run.id in self._canceled))
         elif ends.needs_reading(run, known.get(run.id)):
-            run = await self.settled(run)
+            with suppress(ServiceError):  # that it has ended is known all the same
+                run = await self.settled(run)
         else:
             run = ends.applied(run, known.get(run.id))
         return replace(last, message=run.message, hint=(await self._with_record(run)).hint)
@@ -457,7 +459,13 @@ class HubEngine(Continuing, Engine):
         """As `Engine.settled`, from the end of the log; where that is gone, from the recipe of the Job."""
         if (current := await self.current(run.id)) != run.id:
             found = await self.settled(await self.one_job(current))
-            return replace(run, message=found.message, hint=found.hint, pushed_to=found.pushed_to or run.pushed_to)
+            return replace(
+                run,
+                message=found.message,
+                hint=hint_of_whole(found, run.id, resumable=run.resumable),
+                step=found.step or run.step,
+                pushed_to=found.pushed_to or run.pushed_to,
+            )
         read_log = partial(self.follow_job, follow=False, tail=LAST_LINES)
         if run.stage in ends.EXPLAINED:
             known = (await in_thread(ends.read_all)).get(run.id)

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, suppress
 
 from smoltui.backends.hub import client as hub
+from smoltui.backends.jobs.log_merge import BACKOFF_SECONDS, Note, back_off
 from smoltui.backends.jobs.stream import Opened, event_stream
 from smoltui.core.runs import events
 from smoltui.core.runs.run import Run, Stage
@@ -27,6 +28,25 @@ def poll_seconds(stage: str, polls: int) -> float:
     if stage == Stage.RUNNING:
         return (30.0, 60.0, 120.0)[min(polls, 2)]
     return 5.0 if polls < 12 else 15.0 if polls < 40 else 30.0
+
+
+async def patiently(ask: Callable[[], Awaitable[Run]], tell: Callable[[Note], object]) -> Run:
+    """The answer of a Hub that may fail at first: it is asked again as often as its log is read again.
+
+    `tell` gets a note before each wait, and one after it. Raises what `ask` raises if no retry fixes it.
+    """
+    failures = 0
+    while True:
+        try:
+            return await ask()
+        except (UnreachableError, RateLimitedError) as error:
+            failures += 1
+            wait = back_off(BACKOFF_SECONDS, failures, error)
+            tell(Note(wait, error.message))
+        try:
+            await asyncio.sleep(wait)
+        finally:
+            tell(Note(None))
 
 
 class Watch:

@@ -106,7 +106,8 @@ async def test_one_curve_and_one_cost(server: LocalHub, spec: RunSpec) -> None:
     assert [step for step, _ in curve] == list(range(1, STEPS, 10)) and all(
         value == loss(step) for step, value in curve
     )
-    assert last.parts == (Part(stopped.id, "a100-large", 60.0),) and last.duration(time.time()) == 120.0
+    assert last.parts == (Part(stopped.id, "a100-large", 60.0, stopped.started_at),)
+    assert last.duration(time.time()) == 120.0
     prices = {
         name: Flavor(name, "", "", None, "A", 1, None, usd, 0.0) for name, usd in (("a100-large", 2), ("l40sx1", 1))
     }
@@ -122,6 +123,33 @@ async def test_one_curve_and_one_cost(server: LocalHub, spec: RunSpec) -> None:
     assert (await elsewhere.cancel(stopped.id)).stage == Stage.COMPLETED
     with pytest.raises(InputError, match="nothing to resume"):
         await engine.resume(stopped.id)
+
+
+async def test_a_resume_is_done_once_its_job_is_started(server: LocalHub, spec: RunSpec) -> None:
+    """The Hub fails after the POST was answered: the run is resumed, not "not resumed" beside a Job that costs."""
+    engine = HubEngine()
+    stopped = await timed_out(engine, server, spec)
+    server.spoil("GET", r"/job0002$", status=500, times=50)
+    resumed = await engine.resume(stopped.id, MORE)
+    assert (resumed.id, resumed.stage, resumed.flavor) == (stopped.id, Stage.SCHEDULING, "l40sx1")
+    assert [part.id for part in resumed.parts] == [stopped.id] and len(server.jobs) == 2
+
+
+async def test_the_jobs_of_a_run_are_in_the_order_of_their_starts(server: LocalHub, spec: RunSpec) -> None:
+    """Asked for by the id of its newest Job, by a process that knows none of them; and what is next names the run."""
+    engine = HubEngine()
+    stopped = await timed_out(engine, server, spec)
+    for name in ("job0002", "job0003"):
+        await engine.resume(stopped.id, MORE)
+        trains(server.jobs[name], KEPT + 1, STOPPED)
+        ends(server.jobs[name], "ERROR", "Job timeout")
+    told = await engine.settled(await engine.get(stopped.id))
+    assert told.hint and stopped.id in told.hint and "job0003" not in told.hint
+    for path in records.folder().iterdir():
+        path.unlink()
+    elsewhere = HubEngine()
+    assert (await elsewhere.get("job0003")).id == stopped.id
+    assert await elsewhere.jobs_of(stopped.id) == (stopped.id, "job0002", "job0003")
 
 
 async def resumed_elsewhere(server: LocalHub, spec: RunSpec) -> tuple[Run, Job]:

@@ -612,6 +612,21 @@ def test_the_scripts_own_cause_explains_a_failed_job() -> None:
     assert running.stage == "RUNNING" and running.message is None
 
 
+async def test_a_hub_that_fails_at_first_is_asked_again(server: LocalHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """I open a Job in the second in which the Hub has an error: its log is read all the same. Without following it, I
+    am told."""
+    monkeypatch.setattr(watching, "BACKOFF_SECONDS", (0.01,))
+    job, engine = server.add(["one", "two"], stage="COMPLETED"), HubEngine()
+    await engine.list_runs()
+    server.spoil("GET", f"/{job.id}$", status=500, times=3)
+    server.spoil("GET", f"/{job.id}$", status=429, times=1, headers={"retry-after": "0"})
+    assert [event.text async for event in engine.follow(job.id) if isinstance(event, events.LogLine)] == ["one", "two"]
+    server.spoil("GET", f"/{job.id}$", status=500, times=3)
+    with pytest.raises(UnreachableError, match="internal error"):
+        async for _ in engine.follow(job.id, follow=False):
+            pass
+
+
 def test_the_step_of_an_ended_job_is_that_of_its_end() -> None:
     """The step in its record can be an earlier one, which would contradict the message."""
     end = {"stage": "CANCELED", "message": "Canceled by you at step 49 of 100", "step": 49, "steps": 100}
