@@ -95,6 +95,19 @@ async def test_a_cancel_that_fails_keeps_its_mark(app: SmoltuiApp, server: Local
         await wait_until(lambda: bad.stage == "CANCELED" and "✗ cancel" not in seen(app, "RunList"))
 
 
+async def test_a_job_cannot_be_paused(app: SmoltuiApp, server: LocalHub, wait_until: Wait) -> None:
+    """x is dim on a running Job; pressed all the same, it asks nothing, and says why and what to do instead."""
+    job = server.add(["working"])
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await wait_until(lambda: "RUNNING" in seen(app, "RunList"))
+        assert app.screen.check_action("pause", ()) is None, "dim"
+        await pilot.press("x")
+        await wait_until(lambda: "HF Jobs cannot pause a run. Press X to cancel it" in told(app))
+        assert "Pause" not in said(app).replace("x Pause", "") and "✗ pause" not in seen(app, "RunList")
+        assert "resumes" not in told(app), "it was started elsewhere, so it can't be resumed here"
+    assert job.stage == "RUNNING"
+
+
 async def test_why_a_job_failed_is_readable_in_a_small_terminal(
     app: SmoltuiApp, server: LocalHub, wait_until: Wait
 ) -> None:

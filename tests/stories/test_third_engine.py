@@ -17,9 +17,12 @@ from smoltui.app import SmoltuiApp
 from smoltui.backends import services
 from smoltui.backends.project.new_project import create_project
 from smoltui.backends.project.project import Project
+from smoltui.backends.services import Services
 from smoltui.cli.main import run
-from smoltui.core.runs.run import Run, RunSpec
-from tests.conftest import seen
+from smoltui.core.runs.run import Run, RunSpec, Stage
+from tests.conftest import seen, told
+from tests.stories.test_jobs_way import said
+from tests.stories.test_runs_list import Shelf, job
 from tests.toy_engine import TOY, ToyEngine
 
 Wait = Callable[..., Awaitable[None]]
@@ -81,6 +84,23 @@ async def test_by_keys(project: Project, toy: ToyEngine, tmp_path: Path, wait_un
         await pilot.press("y")
         await wait_until(lambda: "toy-1  CANCELED" in seen(app, "#run-head"))
     assert [one.stage for one in await toy.list_runs()] == ["CANCELED", "COMPLETED"]
+
+
+async def test_of_marked_runs_those_that_can_be_paused_are(
+    project: Project, toy: ToyEngine, own_machine: Path, wait_until: Wait
+) -> None:
+    """I mark its run and a Job: the question names the Job that goes on, and only the run is paused."""
+    shelf = Shelf([job(1, stage=Stage.RUNNING)])
+    await toy.submit(RunSpec("toy run", str(project.folder), "", str(own_machine / "out"), "label"))
+    app = SmoltuiApp(project, Services({toy.name: toy, shelf.name: shelf}), opening="runs")
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await wait_until(lambda: "run-0001" in seen(app, "RunList") and "1/2 steps" in seen(app, "#run-head"))
+        await pilot.press("space", "space", "x")
+        await wait_until(lambda: "Pause toy run?" in said(app))
+        assert "run-0001 continues: HF Jobs cannot pause a run" in said(app)
+        await pilot.press("y")
+        await wait_until(lambda: "Paused at step 1" in seen(app) and "Asked to pause: toy run" in told(app))
+        assert "✗ pause" not in seen(app) and app.runs["job0001"].stage == Stage.RUNNING
 
 
 def documents(capsys: pytest.CaptureFixture[str]) -> list[Any]:

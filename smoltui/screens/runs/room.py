@@ -21,6 +21,7 @@ from smoltui.backends.system.threads import in_thread
 from smoltui.core.meanings import all_cards
 from smoltui.core.meanings.shown import CARDS_OF
 from smoltui.core.runs.panels import PANELS
+from smoltui.core.runs.pausing import why_not_paused
 from smoltui.core.runs.run import Run, Stage
 from smoltui.errors import SmoltuiError
 from smoltui.screens.editing import page_file, page_text
@@ -198,6 +199,9 @@ class RunsRoom(Listing, Following, Copying, OpeningPorts, Exporting):
             return "No checkpoint of this Job is left to resume from. Press R to run it again"
         if action == "pause" and all(self.has_not_begun(run) for run in runs):
             return "The run is waiting, so there is nothing to pause. Press X to cancel it"
+        going = [(run, self.engine_of(run).place) for run in self.going(runs)]
+        if action == "pause" and (why := why_not_paused(going)):
+            return why
         if action == "pause" and all(run.stage == Stage.COMPLETED for run in runs):
             return "The run is complete: there is nothing to pause or resume"
         if action == "ask_models" and not (self.known is not None and self.has_model(self.known)):
