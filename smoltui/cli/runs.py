@@ -10,7 +10,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from smoltui.backends.runs.engine import Engine
-from smoltui.backends.runs.known import known_runs
+from smoltui.backends.runs.known import KnownRun, known_runs
 from smoltui.backends.services import default_services, places
 from smoltui.backends.system.threads import in_thread
 from smoltui.cli.output import cell, log_text, note, note_error, print_error, print_json, print_log, say
@@ -184,14 +184,17 @@ async def find(run_id: str) -> tuple[Engine, Run]:
             asked.append(f"on {engine.place.title}")
         except ServiceError as error:
             refused.append((engine, error))
-    nowhere = f"No run has this id {either(asked)}" if asked else "Not known whether a run has this id"
-    hint = f"{_meant(run_id)}List run ids: smoltui ps -a"
+    known = known_runs()
+    recorded = any(run.id == run_id for run in known)  # then it is no slip
+    listing = "List run ids: smoltui ps -a"
+    hint = listing if recorded else f"{_meant(run_id, known)}{listing}"
     if not refused:
-        raise InputError(f"{nowhere}: {run_id}", hint)
-    silent = [f"{engine.place.title} could not be asked ({error.message})" for engine, error in refused]
-    hints = [f"{engine.place.subject}: {error.hint}" for engine, error in refused if error.hint]
+        raise InputError(f"No run has this id {either(asked)}: {run_id}", hint)
+    said = [f"{engine.place.subject} could not be asked for this run ({error.message})" for engine, error in refused]
+    said += [f"it is not {either(asked)}"] if asked else []
+    hints = [error.hint for _, error in refused if error.hint] + ([] if recorded else [hint])
     first = refused[0][1]
-    raise type(first)(f"{nowhere}; {'; '.join(silent)}: {run_id}", ". ".join([hint, *hints])) from first
+    raise type(first)(f"{'; '.join(said)}: {run_id}", _in_a_row(hints)) from first
 
 
 def either(words: Sequence[str]) -> str:
@@ -200,9 +203,14 @@ def either(words: Sequence[str]) -> str:
     return f"{', '.join(others)} or {last}" if others else last
 
 
-def _meant(run_id: str) -> str:
+def _in_a_row(hints: Sequence[str]) -> str:
+    """Next steps as sentences, each once; the last one ends as it did, because it may be a command."""
+    *others, last = dict.fromkeys(hints) or [""]
+    return " ".join([*(f"{hint.rstrip('.')}." for hint in others), last])
+
+
+def _meant(run_id: str, known: Sequence[KnownRun]) -> str:
     """Which runs were probably meant: by a similar id, or by their name; ends with a space, or is empty."""
-    known = known_runs()
     named = [f"{run.id} ({safe_line(run.name, 60)})" for run in known if run.name and run.name == run_id][:3]
     said = f"Did you mean {' or '.join(named)}?" if named else did_you_mean(run_id, (run.id for run in known))
     return f"{said} " if said else ""
@@ -325,7 +333,10 @@ def cancel(run_ids: Sequence[str], *, as_json: bool) -> None:
 
     async def work(run_id: str) -> Run:
         engine, _ = await find(run_id)
-        return await engine.cancel(run_id)
+        run = await engine.cancel(run_id)
+        if not run.is_final and not as_json:
+            note(f"Asked to cancel {run.id}, but it is still running. Wait for its end: smoltui wait {run.id}")
+        return run
 
     for_each(run_ids, work, as_json)
 

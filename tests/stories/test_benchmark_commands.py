@@ -235,7 +235,7 @@ async def test_it_follows_a_training(project: Project, monkeypatch: pytest.Monke
     """The steps are the commands that a person would type."""
     for step, command in (("measure", "evaluate"), ("benchmark", "benchmark")):
         assert Step(step).command == command
-        with pytest.raises(RunFailedError, match=r"No run has this id on this machine.*: nobody"):
+        with pytest.raises(RunFailedError, match=r"it is not on this machine.*: nobody"):
             await chains.do(Step(step), Chain("nobody", str(project.folder), (Step(step),)))
 
 

@@ -154,7 +154,7 @@ async def test_resumed_in_a_shell_and_over_before_the_list_is_read(tmp_path: Pat
 async def test_a_step_is_the_command_one_would_type(own_machine: Path) -> None:
     """Without a model there is nothing to ask, and the command says so."""
     project = create_project(own_machine / "demo", "demo")
-    with pytest.raises(RunFailedError, match=r"No run has this id on this machine.*: nobody"):
+    with pytest.raises(RunFailedError, match=r"it is not on this machine.*: nobody"):
         await chains.do(Step("ask"), Chain("nobody", str(project.folder), (Step("ask"),)))
 
 

@@ -264,7 +264,7 @@ def test_ctrl_c_cancels_a_followed_run(project: Path, tmp_path: Path) -> None:
     [
         (["train", "/nowhere"], 2, "No such project folder"),
         (["logs", "deadbeef"], 3, "No token"),
-        (["logs", "deadbeef"], 3, "No run has this id on this machine"),
+        (["logs", "deadbeef"], 3, "it is not on this machine: deadbeef"),
         (["cancel", ""], 2, "run id is empty"),
         (["ps", "--on", "hub"], 3, "No token"),
         (["nonsense"], 2, "No such file, folder, run or command"),
