@@ -354,10 +354,8 @@ class SmoltuiApp(KeyedApp[int], ThemedApp[int]):
         """
         from smoltui.core.runs.rivals import rival
 
-        workspace = self.workspace
-        over = {run.id for run in (*listed, *workspace.runs.values()) if run.is_final}
-        runs = [run for run in (*listed, *workspace.runs.values()) if run.id not in over]
-        return rival(plan.spec, runs, workspace.acts.starting, on_disk=plan.place.on_disk)
+        runs, starting = self.workspace.under_way(listed), self.workspace.acts.starting
+        return rival(plan.spec, runs, starting, on_disk=plan.place.on_disk)
 
     # -- what the workspace needs of the app (`workspace.Shell`)
 

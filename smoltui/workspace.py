@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
@@ -146,6 +146,12 @@ class Workspace(AtRest):
     def runs(self) -> Mapping[str, Run]:
         """Every known run by id, newest first."""
         return self.monitor.runs if "monitor" in vars(self) else {}
+
+    def under_way(self, listed: Sequence[Run] = ()) -> list[Run]:
+        """The runs that have not ended. `listed` were just listed: the known ones may be older, or fewer."""
+        found = (*listed, *self.runs.values())
+        over = {run.id for run in found if run.is_final}
+        return [run for run in found if run.id not in over]
 
     @property
     def runs_errors(self) -> Mapping[str, SmoltuiError]:

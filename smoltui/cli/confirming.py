@@ -5,37 +5,53 @@ from __future__ import annotations
 import sys
 
 from smoltui.backends.runs.engine import Engine
-from smoltui.cli.output import confirm, note
+from smoltui.cli.output import confirm, note, print_warning
 from smoltui.core.evaluation.loading import SMALL, LoadPlan
 from smoltui.core.evaluation.memory_words import size
-from smoltui.core.runs.pace import as_time
+from smoltui.core.runs.place import Place
 from smoltui.errors import InputError
 from smoltui.safe_text import redact, safe_line
 
 
-async def confirm_cost(engine: Engine, flavor_name: str | None, seconds: float, question: str, as_json: bool) -> None:
-    """Asks for confirmation, stating the most that a run of `seconds` (its timeout) can cost; returns after a yes.
+async def confirm_cost(
+    engine: Engine,
+    flavor_name: str | None,
+    seconds: float,
+    question: str,
+    as_json: bool,
+    *,
+    attempts: int | None = None,
+) -> None:
+    """Asks for confirmation, stating the most that a run can cost; returns after a yes.
+
+    `seconds` is its timeout, `attempts` how often it is started if it fails (None: once).
 
     Raises:
         InputError: nobody can be asked, or there is no such flavor.
         click.Abort: the answer was no.
         ServiceError: the prices could not be read.
     """
-    from smoltui.core.runs.cost import usd, worst_cost
+    from smoltui.core.runs.cost import limit_words, usd, worst_cost
 
     _must_be_asked(as_json, f"A {engine.place.run} costs money and needs confirmation")
     known = {flavor.name: flavor for flavor in await engine.hardware()}
     flavor = known.get(flavor_name or "")
     if flavor is None:
         raise InputError(f"Unknown flavor: {safe_line(flavor_name or 'none given', 60)}", f"Known: {', '.join(known)}")
-    cost = usd(worst_cost(flavor, seconds))
-    confirm(f"{flavor.name} for at most {as_time(seconds)}: at most {cost}. {question}")
+    cost = usd(worst_cost(flavor, seconds, attempts))
+    confirm(f"{flavor.name} for at most {limit_words(seconds, attempts)}: at most {cost}. {question}")
 
 
-def confirm_second(question: str, as_json: bool) -> None:
-    """Asks for confirmation of a second run like one under way; returns after a yes. Raises as `confirm_cost`."""
-    _must_be_asked(as_json, f"{question.rpartition('.')[0]}. A second one needs confirmation")
-    confirm(question)
+def confirm_second(rival: str, place: Place, *, yes: bool, as_json: bool) -> None:
+    """Asks before a second run beside the one that the sentence `rival` is about (empty: none); returns after a yes.
+
+    Only warns with `yes`, or where a run costs nothing. Raises as `confirm_cost`.
+    """
+    if rival and place.pays and not yes:
+        _must_be_asked(as_json, f"{rival}. A second one needs confirmation")
+        confirm(f"{rival}. Start a second one?")
+    elif rival:
+        print_warning(rival, "Cancel one of them: smoltui cancel ID", as_json)
 
 
 def confirm_loss(question: str, as_json: bool) -> None:

@@ -19,7 +19,8 @@ from smoltui.core.machine.hardware import FlavorFit, accelerators, device_bytes,
 from smoltui.core.machine.hardware import as_json as flavor_as_json
 from smoltui.core.runs.cost import usd_span
 from smoltui.core.runs.pace import as_span, as_time
-from smoltui.core.runs.rerun import Changes, kept_elsewhere
+from smoltui.core.runs.rerun import Changes, as_before, kept_elsewhere
+from smoltui.core.runs.rivals import rival_again
 from smoltui.core.runs.rules import waiting_sentence, waits_long
 from smoltui.core.runs.run import HUB_TIMEOUT_SECONDS, Run, Stage, timeout_seconds
 from smoltui.core.runs.watch_settings import WatchSettings
@@ -162,8 +163,9 @@ class Again:
 async def _paid(engine: Engine, run: Run, changes: Changes, question: str, as_json: bool) -> None:
     """Asks before a run costs money once more. Raises as `confirm_cost`."""
     if engine.place.pays:
-        seconds = changes.timeout_seconds or run.timeout_seconds or HUB_TIMEOUT_SECONDS
-        await confirming.confirm_cost(engine, changes.flavor or run.flavor, seconds, question, as_json)
+        now = changes.over(as_before(run, await engine.started_with(run)))
+        seconds = now.timeout_seconds or HUB_TIMEOUT_SECONDS
+        await confirming.confirm_cost(engine, now.flavor, seconds, question, as_json, attempts=now.attempts)
 
 
 def resume(run_ids: Sequence[str], asked: Again, *, yes: bool, as_json: bool) -> None:
@@ -174,6 +176,8 @@ def resume(run_ids: Sequence[str], asked: Again, *, yes: bool, as_json: bool) ->
         engine, run = await runs.find(run_id)
         if kept := kept_elsewhere(run, changes):
             note(f"{safe_line(redact(kept), 200)}.")
+        if run.is_final:
+            await _ask_twice(engine, run, resume=True, yes=yes, as_json=as_json)
         if not yes and run.is_final and run.stage != Stage.COMPLETED:
             which = f"the checkpoint of step {run.kept_step}" if run.kept_step else "its newest kept checkpoint"
             question = f"Resume {run.name} ({run.id}) from {which}?"
@@ -189,6 +193,7 @@ def rerun(run_id: str, asked: Again, *, yes: bool, as_json: bool) -> None:
 
     async def work() -> Run:
         engine, run = await runs.find(run_id)
+        await _ask_twice(engine, run, resume=False, yes=yes, as_json=as_json)
         if not yes:
             await _paid(engine, run, changes, f"Start {run.name} ({run.id}) again?", as_json)
         return await engine.rerun(run_id, changes)
@@ -197,6 +202,16 @@ def rerun(run_id: str, asked: Again, *, yes: bool, as_json: bool) -> None:
     runs.print_run(started, as_json)
     if not as_json:
         note(f"Follow the run: smoltui logs {started.id} --follow")
+
+
+async def _ask_twice(engine: Engine, run: Run, *, resume: bool, yes: bool, as_json: bool) -> None:
+    """Asks before a run is started again, or resumed, beside one that writes to the same place; with `yes`, only warns.
+
+    Raises as `confirm_second`, and ServiceError: the runs could not be listed.
+    """
+    spec, listed = await engine.started_with(run), await engine.list_runs()
+    beside = rival_again(run, spec, listed, on_disk=engine.place.on_disk, resume=resume)
+    confirming.confirm_second(beside, engine.place, yes=yes, as_json=as_json)
 
 
 def labels(run_id: str, assignments: Sequence[str], remove: Sequence[str], *, as_json: bool) -> None:

@@ -103,7 +103,7 @@ async def _from_job(run_id: str, paid: Engine, scheduled: Schedules, asked: Crea
     engine, run = await runs.find(run_id)
     if engine.name != paid.name:
         raise InputError(f"Only a Job can be scheduled, not a run of {engine.place.title}: {run.id}")
-    await _confirm(paid, run.flavor, run.timeout_seconds or HUB_TIMEOUT_SECONDS, asked)
+    await _confirm(paid, run.flavor, run.timeout_seconds or HUB_TIMEOUT_SECONDS, asked, run.attempts)
     return await scheduled.create_from(
         run.raw, run.namespace or "", asked.schedule, suspended=asked.suspended, concurrency=asked.concurrency
     )
@@ -118,17 +118,17 @@ async def _from_project(folder: str, paid: Engine, scheduled: Schedules, asked: 
     plan = await make_plan(project_in(folder), paid.place, options)
     for check in await preflight.check_plan(plan, paid):
         print_warning(check.sentence, check.next_step, asked.as_json)
-    await _confirm(paid, plan.spec.flavor, plan.spec.timeout_seconds or 0, asked)
+    await _confirm(paid, plan.spec.flavor, plan.spec.timeout_seconds or 0, asked, plan.spec.attempts)
     return await scheduled.create(
         await settled(plan), asked.schedule, suspended=asked.suspended, concurrency=asked.concurrency
     )
 
 
-async def _confirm(paid: Engine, flavor: str | None, seconds: float, asked: Creation) -> None:
+async def _confirm(paid: Engine, flavor: str | None, seconds: float, asked: Creation, attempts: int | None) -> None:
     """Asks whether to create it, unless `yes`. Raises as `confirm_cost`."""
     if not asked.yes:
         question = f"Start this Job on schedule '{asked.schedule}' (UTC)? Your token is stored for it as a secret."
-        await confirming.confirm_cost(paid, flavor, seconds, question, asked.as_json)
+        await confirming.confirm_cost(paid, flavor, seconds, question, asked.as_json, attempts=attempts)
 
 
 def inspect(scheduled_id: str, *, as_json: bool) -> None:
@@ -174,7 +174,12 @@ def trigger(scheduled_id: str, *, yes: bool, as_json: bool) -> None:
         if not yes:
             seconds = item.timeout_seconds or HUB_TIMEOUT_SECONDS
             await confirming.confirm_cost(
-                paid, item.flavor, seconds, f"Start a Job of {item.name} ({item.id}) now?", as_json
+                paid,
+                item.flavor,
+                seconds,
+                f"Start a Job of {item.name} ({item.id}) now?",
+                as_json,
+                attempts=item.attempts,
             )
         return await scheduled.trigger(scheduled_id)
 

@@ -100,7 +100,7 @@ async def _ask(engine: Engine, planned: Sequence[Plan], asked: Sweeping) -> None
     spec, count = planned[0].spec, len(planned)
     seconds = (spec.timeout_seconds or 0) * count
     question = f"Start {count} {engine.place.run}{'' if count == 1 else 's'}?"
-    await confirm_cost(engine, spec.flavor, seconds, question, asked.as_json)
+    await confirm_cost(engine, spec.flavor, seconds, question, asked.as_json, attempts=spec.attempts)
 
 
 async def _wait(engine: Engine, made: Sweep, as_json: bool) -> None:

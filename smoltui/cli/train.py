@@ -23,7 +23,6 @@ from smoltui.cli.runs import exit_code, print_event, run_async
 from smoltui.cli.verdicts import settled as settled_run
 from smoltui.cli.verdicts import verdict_on
 from smoltui.core.runs import events
-from smoltui.core.runs.pace import as_time
 from smoltui.core.runs.place import Place
 from smoltui.core.runs.run import Run, RunSpec, Stage
 from smoltui.errors import InputError, RunFailedError
@@ -143,7 +142,8 @@ async def _trained(project: Project, settings: Settings, engine: Engine, asked: 
         return 0
     if place.pays and not asked.yes:
         seconds = plan.spec.timeout_seconds or 0
-        await confirm_cost(engine, plan.spec.flavor, seconds, f"Start the {place.run}?", as_json)
+        question, attempts = f"Start the {place.run}?", plan.spec.attempts
+        await confirm_cost(engine, plan.spec.flavor, seconds, question, as_json, attempts=attempts)
     checks = tuple(f"! {check.sentence}" for check in warnings)
     spec = replace(await settled(plan), checks=checks, side_by_side=asked.side_by_side and place.here)
     spec = replace(spec, then=tuple(asked.then))
@@ -166,26 +166,21 @@ async def _ask_twice(engine: Engine, spec: RunSpec, *, yes: bool, as_json: bool)
 
     place = engine.place
     listed = await engine.recorded(spec.project) if place.here else await engine.list_runs()
-    found = rival(spec, listed, on_disk=place.on_disk)
-    if not found:
-        return
-    if place.pays and not yes:
-        confirm_second(f"{found}. Start a second one?", as_json)
-    else:
-        print_warning(found, "Cancel one of them: smoltui cancel ID", as_json)
+    confirm_second(rival(spec, listed, on_disk=place.on_disk), place, yes=yes, as_json=as_json)
 
 
 async def _preview(engine: Engine, spec: RunSpec, as_json: bool) -> None:
     """Prints what would be started, and what it costs at most."""
-    from smoltui.core.runs.cost import usd, worst_cost
+    from smoltui.core.runs.cost import limit_words, usd, worst_cost
 
     found = await engine.preview(spec)
     if engine.place.pays and spec.flavor and spec.timeout_seconds:
         known = {flavor.name: flavor for flavor in await engine.hardware()}
         if (flavor := known.get(spec.flavor)) is None:
             raise InputError(f"Unknown flavor: {safe_line(spec.flavor, 60)}", f"Known: {', '.join(known)}")
-        found["usd_at_most"] = worst_cost(flavor, spec.timeout_seconds)
-        note(f"{flavor.name} for at most {as_time(spec.timeout_seconds)}: at most {usd(found['usd_at_most'])}")
+        found["usd_at_most"] = worst_cost(flavor, spec.timeout_seconds, spec.attempts)
+        limit = limit_words(spec.timeout_seconds, spec.attempts)
+        note(f"{flavor.name} for at most {limit}: at most {usd(found['usd_at_most'])}")
     print_json(found, indent=None if as_json else 2)
     note("Nothing was started (--dry-run)")
 

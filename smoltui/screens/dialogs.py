@@ -16,6 +16,9 @@ from smoltui.safe_text import redact, safe
 from smoltui.screens.modal import Modal
 from smoltui.widgets.actions import bindings, shown_key
 
+SECOND = "Start a second one all the same"
+"""What is asked before a run writes where another one under way does."""
+
 
 class Confirm(Modal[bool]):
     """Says what will happen and asks for confirmation: True for `y`, False for `n` or escape. Enter does nothing."""
@@ -39,6 +42,11 @@ class Confirm(Modal[bool]):
 
     def action_answer(self, answer: bool) -> None:
         self.dismiss(answer)
+
+
+def start_another(other: str) -> Confirm:
+    """Asks before a second run beside the one that the sentence `other` is about."""
+    return Confirm(f"{other}.", f"{SECOND}?", "start another", "cancel")
 
 
 class Choose(Modal[str | None]):

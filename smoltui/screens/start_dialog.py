@@ -32,7 +32,7 @@ from smoltui.core.runs.place import Place
 from smoltui.core.runs.run import Run
 from smoltui.core.setting_fields.fields import broken_key
 from smoltui.errors import NoRecipeError, SmoltuiError
-from smoltui.screens.dialogs import Confirm
+from smoltui.screens.dialogs import start_another
 from smoltui.screens.field_line import FieldLine
 from smoltui.screens.fixing import Fixing
 from smoltui.screens.start_dialog_text import Shown, buttons, cost, foot, head, items_of, passed
@@ -305,8 +305,7 @@ class StartDialog(StartOptions):
             if answer:
                 self.dismiss(found)
 
-        question = Confirm(f"{other}.", "Start a second one all the same?", "start another", "cancel")
-        self.app.push_screen(question, answered)
+        self.app.push_screen(start_another(other), answered)
 
     def action_move(self, by: int) -> None:
         """Selects another check, or below the last one the start itself."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.text import Text
@@ -14,8 +14,8 @@ from smoltui.core.machine.duration import Duration
 from smoltui.core.preflight.check import Check
 from smoltui.core.preflight.preflight import Facts
 from smoltui.core.recipe import Act, Fix, Level
-from smoltui.core.runs.cost import Flavor, rate, usd, usd_span, worst_cost
-from smoltui.core.runs.pace import as_span, as_time
+from smoltui.core.runs.cost import Flavor, limit_words, rate, usd, usd_span, worst_cost
+from smoltui.core.runs.pace import as_span
 from smoltui.core.runs.place import Place, Target
 from smoltui.core.runs.run import RunSpec
 from smoltui.safe_text import redact, safe_line
@@ -54,20 +54,20 @@ class Shown:
 
 def head(shown: Shown, width: int) -> Text:
     """The rows above the checks, each with its key at the end."""
-    rows = [_row("where", _where(shown, width), "tab" if len(shown.places) > 1 else "", width)]
+    rows = [row("where", _where(shown, width), "tab" if len(shown.places) > 1 else "", width)]
     place = shown.place
     if place is not None and place.pays:
-        rows.append(_row("flavor", _flavor(shown, width), "←→ $", width))
+        rows.append(row("flavor", _flavor(shown, width), "←→ $", width))
         if not shown.compact:
-            rows.append(_row("limit", Text(_limit(shown)), "e", width))
+            rows.append(row("limit", Text(_limit(shown)), "e", width))
             account = shown.facts.account if shown.facts is not None else None
             if account is not None and account.orgs and shown.spec is not None:
-                rows.append(_row("payer", Text(safe_line(shown.spec.namespace or account.name, 60)), "@", width))
+                rows.append(row("payer", Text(safe_line(shown.spec.namespace or account.name, 60)), "@", width))
     elif place is not None and place.here and not shown.compact:
         queue = "run in parallel" if shown.beside else "wait for other runs"
-        rows.append(_row("queue", Text(queue), "b", width))
+        rows.append(row("queue", Text(queue), "b", width))
     if not shown.compact:
-        rows.append(_row("after", Text(shown.after), "n", width))
+        rows.append(row("after", Text(shown.after), "n", width))
         if shown.facts is not None:
             model = str(shown.facts.values.get("model_name_or_path") or "–")
             model, then = safe_line(redact(model), 60), f" · {shown.facts.summary.sentence}"
@@ -75,12 +75,12 @@ def head(shown: Shown, width: int) -> Text:
                 model = model.rpartition("/")[2] or model
             if len(model) + len(then) >= width - LABEL_WIDTH:
                 then = then.partition(" of ")[0].replace(" · steps unknown", "")
-            rows.append(_row("plan", Text(f"{model}{then}"), "", width))
+            rows.append(row("plan", Text(f"{model}{then}"), "", width))
         rows.append(Text())
     rows += _sums(shown, width)
-    for row in rows:
-        row.no_wrap = True
-        row.truncate(width, overflow="ellipsis")
+    for line in rows:
+        line.no_wrap = True
+        line.truncate(width, overflow="ellipsis")
     text = Text("\n").join(rows)
     if not shown.compact:
         text.append("\n")
@@ -88,20 +88,31 @@ def head(shown: Shown, width: int) -> Text:
 
 
 def _where(shown: Shown, width: int) -> Text:
+    """The places, of which the chosen one is never shortened; only that one, and how many there are, if the others
+    don't fit beside it."""
     room = width - LABEL_WIDTH - KEY_WIDTH
     titles = {place.name: safe_line(place.title, 40) for place in shown.places}
-    while sum(len(title) + 7 for title in titles.values()) - 3 > room:  # the chosen place is never shortened
+    while _cells(titles) > room:
         others = {name: title for name, title in titles.items() if shown.place is None or name != shown.place.name}
         longest = max(others, key=lambda name: len(others[name]), default="")
         if len(titles.get(longest, "")) < 5:
             break
         titles[longest] = f"{titles[longest].rstrip('…')[:-1]}…"
+    if shown.place is not None and _cells(titles) > room:
+        text = Text().append(f"(•) {titles[shown.place.name]}", "bold")
+        count = f" {shown.places.index(shown.place) + 1}/{len(shown.places)}"
+        return text.append(count if text.cell_len + len(count) <= room else "", "dim")
     text = Text()
     for place in shown.places:
         mark = "(•)" if place == shown.place else "( )"
         text.append(f"{mark} {titles[place.name]}", "bold" if place == shown.place else "dim").append("   ")
     text.rstrip()
     return text
+
+
+def _cells(titles: Mapping[str, str]) -> int:
+    """Width of the places in one row, each with its mark and three cells up to the next."""
+    return sum(len(title) + 7 for title in titles.values()) - 3
 
 
 def _flavor(shown: Shown, width: int) -> Text:
@@ -129,15 +140,15 @@ def _short_rate(flavor: Flavor) -> str:
 
 
 def _limit(shown: Shown) -> str:
-    return as_time(shown.spec.timeout_seconds) if shown.spec is not None else "–"
+    return limit_words(shown.spec.timeout_seconds, shown.spec.attempts) if shown.spec is not None else "–"
 
 
 def cost(shown: Shown) -> str:
     """The most that it can cost: `7.50 USD`; empty if a run is free, or while that is not known."""
     if shown.place is None or not shown.place.pays or shown.spec is None:
         return ""
-    worst = worst_cost(shown.flavor, shown.spec.timeout_seconds or 0) if shown.flavor else None
-    return usd(worst)
+    spec = shown.spec
+    return usd(worst_cost(shown.flavor, spec.timeout_seconds or 0, spec.attempts) if shown.flavor else None)
 
 
 def _sums(shown: Shown, width: int) -> list[Text]:
@@ -180,14 +191,23 @@ def goes_to(facts: Facts, place: Place, spec: RunSpec) -> str:
     return str(pushed or "")
 
 
-def _row(label: str, value: Text, key: str, width: int) -> Text:
-    """One row in `width` cells, with its key at the end."""
-    room = width - LABEL_WIDTH - (KEY_WIDTH if key else 1)
-    text = Text(no_wrap=True).append(f" {label:<{LABEL_WIDTH - 1}}", "dim")
+def row(
+    label: str,
+    value: Text,
+    key: str,
+    width: int,
+    *,
+    places: Sequence[str] = HERE,
+    label_width: int = LABEL_WIDTH,
+    key_width: int = KEY_WIDTH,
+) -> Text:
+    """One row in `width` cells, with its key at the end: that of the person for an action of these places."""
+    room = width - label_width - (key_width if key else 1)
+    text = Text(no_wrap=True).append(f" {label:<{label_width - 1}}", "dim")
     shown = Text("").append_text(value)
     shown.truncate(max(1, room), overflow="ellipsis", pad=True)
     text.append_text(shown)
-    return text.append(f"{own_key(key, HERE):>{KEY_WIDTH}}", "cyan") if key else text
+    return text.append(f"{own_key(key, places):>{key_width}}", "cyan") if key else text
 
 
 def items_of(checks: Sequence[Check], warning: str, account: str = "") -> list[Item]:

@@ -124,8 +124,9 @@ class StartOptions(Modal[Chosen], Explains[Chosen]):
 
     def _words(self, fit: FlavorFit) -> str:
         """How well the recipe fits, expected time and cost, the most that it can cost, accelerators, and the price."""
-        flavor, seconds = fit.flavor, (self.plan.spec.timeout_seconds if self.plan is not None else 0) or 0
-        most = worst_cost(flavor, seconds)
+        spec = self.plan.spec if self.plan is not None else None
+        flavor, seconds = fit.flavor, (spec.timeout_seconds if spec is not None else 0) or 0
+        most = worst_cost(flavor, seconds, spec.attempts if spec is not None else None)
         time = as_span(fit.took.low, fit.took.high) if fit.took is not None else "time unknown"
         cost = "" if fit.cost is None else f"{usd_span(*fit.cost).removesuffix(' USD')}, "
         late = " (the limit may come first)" if fit.took is not None and fit.took.high > seconds else ""

@@ -15,6 +15,7 @@ from smoltui.backends.jobs.engine import HubEngine
 from smoltui.backends.runs import hub_facts, monitor
 from smoltui.backends.services import Services
 from smoltui.core.runs import events
+from smoltui.widgets.actions import refusal
 from tests.conftest import seen
 from tests.hub.server import Dataset, Job, LocalHub, local_hub
 from tests.stories.test_ask_before_paying import PAIR, project
@@ -78,6 +79,10 @@ async def test_from_a_placeholder_to_a_longer_limit_and_on_after_a_timeout(
         first.say(events.dump(events.CheckpointKept(step=300, path="/checkpoints/checkpoint-300")))
         await wait_until(lambda: "300/1000 steps" in seen(app, "#run-head"))
         await wait_until(lambda: (app.runs[first.id].kept_step or first.say("a line")) == 300)  # the list follows
+        why = refusal(app.screen, "pause", ())
+        assert why.endswith(
+            "cannot pause a run. Press X to cancel it; x resumes it later from the checkpoint of step 300"
+        )
         await pilot.press("X")
         await wait_until(lambda: "The checkpoint of step 300 is kept: x resumes from it" in said(app))
         await pilot.press("y")

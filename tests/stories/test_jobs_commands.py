@@ -17,6 +17,7 @@ from smoltui.backends.jobs import watching
 from smoltui.backends.jobs.engine import HubEngine
 from smoltui.backends.local.engine import LocalEngine
 from smoltui.backends.runs import preflight as preflight_facts
+from smoltui.backends.runs.known import KnownRun
 from smoltui.backends.services import Services
 from smoltui.backends.slurm.engine import SlurmEngine
 from smoltui.cli import jobs as jobs_module
@@ -104,6 +105,44 @@ FAILING = {
     "image": (None, "ImagePullBackOff: no/such:tag", "The image of the container could not be pulled (ImagePull"),
 }
 """Name → what its log says, what the Hub says, and how the sentence about it begins."""
+
+
+@pytest.mark.parametrize("command", ["wait", "logs", "stats", "inspect", "cancel"])
+def test_a_hub_that_fails_is_no_wrong_id(
+    server: LocalHub, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """The Hub fails once: I read what failed and what to do, not that the id that I copied is wrong."""
+    job_id = server.add(["working"]).id
+    monkeypatch.setattr(runs_module, "known_runs", lambda: [KnownRun(job_id, "demo"), KnownRun("job0002", "other")])
+    server.spoil("GET", job_id, status=500)
+    assert run([command, job_id]) == 3
+    error = " ".join(capsys.readouterr().err.split())
+    assert "HF Jobs could not be asked for this run (The Hub had an internal error (status 500)" in error
+    assert f"it is not on this machine: {job_id}" in error and "Try again in a minute" in error
+    assert "No run has this id" not in error and "Did you mean" not in error and "ps -a" not in error
+
+
+def test_a_known_id_is_not_what_was_meant_instead_of_itself(
+    server: LocalHub, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The Hub has no longer a Job that this machine has a record of."""
+    monkeypatch.setattr(runs_module, "known_runs", lambda: [KnownRun("job0001", "demo"), KnownRun("job0002", "other")])
+    assert run(["inspect", "job0001"]) == 2
+    error = capsys.readouterr().err
+    assert "No run has this id on this machine or on HF Jobs: job0001" in error and "Did you mean" not in error
+    server.spoil("GET", "job0003", status=500)
+    assert run(["inspect", "job0003"]) == 3
+    error = capsys.readouterr().err
+    assert "Try again in a minute" in error and "Did you mean job0002 or job0001?" in error
+
+
+def test_a_cancel_without_effect_is_said(server: LocalHub, capsys: pytest.CaptureFixture[str]) -> None:
+    """The Hub accepts the request, and the Job runs on: I am told, and how to wait for its end."""
+    job = server.add(["a"])
+    server.spoil("POST", f"{job.id}/cancel$", status=200, body={})
+    assert run(["cancel", job.id]) == 0
+    said = capsys.readouterr().err
+    assert f"Asked to cancel {job.id}, but it is still running. Wait for its end: smoltui wait {job.id}" in said
 
 
 def test_why_jobs_failed_is_the_same_everywhere(server: LocalHub, capsys: pytest.CaptureFixture[str]) -> None:
@@ -382,6 +421,18 @@ class TestActing:
         assert run(["rerun", job.id]) == 0
         told = capsys.readouterr()
         assert len(server.jobs) == 2 and "job0002: SCHEDULING" in told.out and "logs job0002 --follow" in told.err
+
+    def test_rerun_of_what_runs_is_questioned(
+        self, server: LocalHub, capsys: pytest.CaptureFixture[str], answer: Callable[[bool], list[str]]
+    ) -> None:
+        """Of a Job that runs I am asked whether I want a second one; with --yes I am warned."""
+        job = server.add(labels={"name": "mine"}, **JOB)
+        asked = answer(False)
+        assert run(["rerun", job.id]) == 130 and len(server.jobs) == 1
+        assert asked == [f"mine ({job.id}) is RUNNING, and would run twice. Start a second one?"]
+        capsys.readouterr()
+        assert run(["rerun", job.id, "--yes"]) == 0 and len(server.jobs) == 2
+        assert f"Warning: mine ({job.id}) is RUNNING, and would run twice" in capsys.readouterr().err
 
     def test_nobody_is_there_to_ask(self, server: LocalHub, capsys: pytest.CaptureFixture[str]) -> None:
         """In a script nothing is paid for without --yes."""

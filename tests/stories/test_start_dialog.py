@@ -15,6 +15,7 @@ from smoltui.backends.data_files.source import PairsSpec
 from smoltui.backends.hub import client as hub
 from smoltui.backends.jobs.place import JOBS
 from smoltui.backends.local.engine import LocalEngine
+from smoltui.backends.local.place import HERE
 from smoltui.backends.machine import train_extra as training
 from smoltui.backends.pairs.opened_set import imported
 from smoltui.backends.project.new_project import create_project
@@ -24,6 +25,7 @@ from smoltui.backends.runs import store as run_store
 from smoltui.backends.runs.engine import Engine
 from smoltui.backends.runs.plan import Plan
 from smoltui.backends.services import Services
+from smoltui.backends.slurm.place import SLURM
 from smoltui.core.machine.account import Account
 from smoltui.core.machine.device import DeviceReport
 from smoltui.core.preflight.check import Check
@@ -32,10 +34,11 @@ from smoltui.core.recipe import Act, Fix, Level
 from smoltui.core.recipe.fix import ACCOUNT, writes
 from smoltui.core.runs import events
 from smoltui.core.runs.cost import Flavor
+from smoltui.core.runs.place import Place
 from smoltui.core.runs.run import Run, RunSpec
 from smoltui.errors import InputError, NotLoggedInError
 from smoltui.screens import start_dialog
-from smoltui.screens.start_dialog_text import items_of
+from smoltui.screens.start_dialog_text import Shown, head, items_of
 from tests.conftest import seen
 from tests.paths import FAKE_TRAINING
 
@@ -127,6 +130,25 @@ async def test_a_job_starts_with_its_worst_cost_known(
         spec = jobs.asked[0]
         assert (spec.flavor, spec.timeout_seconds) == ("a100-large", 10800) and spec.labels["smoltui-run"] == spec.label
         await wait_until(lambda: "SCHEDULING" in seen(app))
+
+
+async def test_where_it_would_run_can_be_read_in_a_small_terminal(
+    app: SmoltuiApp, account: None, wait_until: Wait
+) -> None:
+    """At 40x12 the chosen place is whole, alone where the others don't fit, with the key that changes it."""
+    async with app.run_test(size=(40, 12)) as pilot:
+        await pilot.press("t")
+        await wait_until(lambda: "(•) this machine 1/2 tab" in " ".join(seen(app, "#start-text").split()))
+        await pilot.press("tab")
+        await wait_until(lambda: "( ) this… (•) HF Jobs tab" in " ".join(seen(app, "#start-text").split()))
+
+
+@pytest.mark.parametrize("width", [30, 34, 40, 50, 60, 76])
+@pytest.mark.parametrize("place", [HERE, SLURM, JOBS])
+def test_the_chosen_place_is_whole_at_every_width(place: Place, width: int) -> None:
+    line = head(Shown((HERE, SLURM, JOBS), place, "", beside=False), width).plain.splitlines()[0]
+    assert f"(•) {place.title}" in line and line.endswith(" tab") and len(line) == width
+    assert "( )" not in line or line.count("( )") == 2, "all of the others, or none"
 
 
 async def test_an_engine_that_nobody_has_is_not_replaced_silently(app: SmoltuiApp, wait_until: Wait) -> None:

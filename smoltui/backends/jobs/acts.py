@@ -11,7 +11,7 @@ from smoltui.backends.hub import client as hub
 from smoltui.backends.hub.errors import never_sent, not_the_hub
 from smoltui.backends.jobs import submit as hub_submit
 from smoltui.backends.jobs.job_json import id_of, labels_of, secret_names, spec_of_job, stage_of
-from smoltui.backends.runs.spec import new_label
+from smoltui.backends.runs.spec import has_project, new_label
 from smoltui.backends.runs.token_check import refuse_tokens_in_job
 from smoltui.core.runs.rerun import again, spec_of
 from smoltui.core.runs.run import FINAL, LABEL, RunSpec
@@ -28,7 +28,7 @@ def recorded_spec(record: Mapping[str, object] | None) -> RunSpec | None:
     None if it was not, or if the project folder is gone: the Job's JSON then says what to start. Blocks.
     """
     spec = spec_of((record or {}).get("spec"))
-    if spec is None or not Path(spec.project).is_dir():
+    if spec is None or not has_project(spec):
         return None
     label = new_label()
     # A run of its own keeps its checkpoints in a folder of its own.

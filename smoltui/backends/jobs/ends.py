@@ -17,7 +17,7 @@ from typing import Any
 from smoltui.backends.system.data_folder import home, private_folder, read_json, write_json
 from smoltui.core.foreign.server_values import text_in
 from smoltui.core.runs.diagnosis import Circumstances, diagnose, progress_words
-from smoltui.core.runs.next_words import from_checkpoint, run_again
+from smoltui.core.runs.next_words import from_checkpoint, repeated_only, run_again
 from smoltui.core.runs.run import Run, Stage
 from smoltui.core.runs.symptoms import Symptoms
 
@@ -83,6 +83,8 @@ def applied(run: Run, known: Mapping[str, Any] | None) -> Run:
         return run
     step, steps = known.get("step"), known.get("steps")
     hint = text_in(known.get("hint"))
+    if hint and "spec" not in run.raw:  # no record of this machine: what it was started with is unknown
+        hint = repeated_only(hint)
     return replace(
         run,
         message=text_in(known.get("message")) or run.message,

@@ -29,6 +29,8 @@ UNKNOWN = "UNKNOWN"
 """Shown for a Job without a stage."""
 
 
+MOST_ATTEMPTS = 10_000
+"""A larger number is an error of the server: the cost would be, too."""
 UNREADABLE = "This Job's record can't be read"
 """Message for a Job whose JSON lacks what every Job has: an id, a stage."""
 
@@ -91,6 +93,7 @@ def run_of(job: Mapping[str, object], *, namespace: str | None = None) -> Run:
         flavor=name_in(job.get("flavor")),
         namespace=name,
         timeout_seconds=duration_in(job.get("timeoutSeconds")),
+        attempts=attempts_of(job),
         labels=labels,
         url=f"{endpoint()}/jobs/{name}/{job_id}" if name else None,
         raw=raw,
@@ -198,14 +201,21 @@ def spec_of_job(job: Mapping[str, object]) -> dict[str, Any]:
             f"See all details: smoltui inspect {name}",
         )
     spec[image] = job[image]
-    attempts, retries = _whole(job.get("attempts")), _whole(job.get("retry"))
-    if attempts is None and retries is not None:
-        attempts = retries + 1
-    if attempts is not None and attempts > 1:
+    if (attempts := attempts_of(job)) is not None and attempts > 1:
         spec["attempts"] = attempts
     if mapping_in(job.get("status")).get("sshUrl"):
         spec["ssh"] = {"enabled": True}
     return spec
+
+
+def attempts_of(job: Mapping[str, object]) -> int | None:
+    """How often the Hub starts a Job before it gives up, from the JSON of it or of its specification.
+
+    It is `attempts`, or `retry` without the first one. None if that is not said, or not plausible.
+    """
+    attempts, retries = _whole(job.get("attempts")), _whole(job.get("retry"))
+    found = retries + 1 if attempts is None and retries is not None else attempts
+    return found if found is not None and 1 <= found <= MOST_ATTEMPTS else None
 
 
 def scheduled_of(item: Mapping[str, object], *, namespace: str | None = None) -> ScheduledJob:
@@ -231,6 +241,7 @@ def scheduled_of(item: Mapping[str, object], *, namespace: str | None = None) ->
         created_at=moment_in(item.get("createdAt")),
         flavor=name_in(spec.get("flavor")),
         timeout_seconds=duration_in(spec.get("timeout")) if timeout is None else timeout,
+        attempts=attempts_of(spec),
         labels=labels,
         raw=raw,
     )

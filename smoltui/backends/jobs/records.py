@@ -149,13 +149,14 @@ def applied(run: Run, record: Mapping[str, object] | None) -> Run:
         return run
     spec = record.get("spec")
     spec = spec if isinstance(spec, Mapping) else {}
-    timeout = record.get("timeout_seconds")
+    timeout, attempts = record.get("timeout_seconds"), spec.get("attempts")
     stage, message = run.stage, run.message
     run = replace(
         run,
         project=_word(spec.get("project")),
         output_dir=_word(spec.get("output_dir")),
         timeout_seconds=run.timeout_seconds or (timeout if isinstance(timeout, int) else None),
+        attempts=run.attempts or (attempts if isinstance(attempts, int) else None),
         raw={**run.raw, "spec": spec},
     )
     for data in _events(record).values():

@@ -221,6 +221,18 @@ class Engine(ABC):
 
         return spec_of(run.raw.get("spec"))
 
+    async def takes_changes(self, run: Run) -> bool:
+        """Whether `rerun` of this run takes `Changes`; if not, it does exactly what the run did.
+
+        This implementation is for engines that start a specification anew where they have it, and for those whose runs
+        are free, which have nothing to change.
+        """
+        from smoltui.backends.runs.spec import has_project
+        from smoltui.backends.system.threads import in_thread
+
+        spec = await self.started_with(run) if self.place.pays else None
+        return spec is not None and await in_thread(partial(has_project, spec))
+
     def access(self, inspected: Mapping[str, object]) -> list[str]:
         """How to connect to a run, one line each, from the result of `inspect`; empty if that is not possible."""
         return []

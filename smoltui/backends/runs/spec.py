@@ -22,6 +22,11 @@ from smoltui.core.settings.settings import Settings, options_of
 from smoltui.errors import InputError
 
 
+def has_project(spec: RunSpec) -> bool:
+    """Whether the folder that a run was started from is still here, so that it can be started anew. Reads the disk."""
+    return Path(spec.project).is_dir()
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """Options of a run that override the files of its project; None keeps the value of the files."""

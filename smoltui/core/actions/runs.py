@@ -122,6 +122,7 @@ AGAIN = Place(
         Action("payer", "at", "payer", "Next account that pays", DO),
         Action("more", "plus", "attempts(1)", "More attempts", DO),
         Action("fewer", "minus", "attempts(-1)", "Fewer attempts", DO),
+        *moves("scroll({})", end="scroll({})"),
     ),
     inside="dialog",
 )

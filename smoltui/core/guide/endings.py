@@ -26,7 +26,7 @@ def end_of(run: Run, *, project: str, here: bool, has_model: bool) -> End:
         facts.add("lost")
     if run.resumable:
         facts.add("resumable")
-    if run.timeout_seconds:
+    if run.timeout_seconds and "spec" in run.raw:  # without it, the run is repeated only as it was
         facts.add("limit")
     outcome = _OUTCOMES.get(Stage(run.stage), Outcome.STOPPED) if run.stage in set(Stage) else Outcome.STOPPED
     cause = cause_of(run.message) if outcome is Outcome.FAILED else Cause.OTHER

@@ -32,7 +32,7 @@ from smoltui.core.recipe.effective import resumes
 from smoltui.core.recipe.fix import deletes, edits, writes
 from smoltui.core.recipe.packages import Package
 from smoltui.core.recipe.pair_keys import naming_key
-from smoltui.core.runs.cost import Flavor, usd, worst_cost
+from smoltui.core.runs.cost import Flavor, limit_words, usd, worst_cost
 from smoltui.core.runs.pace import as_span, as_time
 from smoltui.core.runs.place import Place
 from smoltui.core.settings.settings import JobSettings
@@ -470,10 +470,14 @@ def _time(facts: Facts) -> list[Check]:
 
 
 def _cost(facts: Facts) -> list[Check]:
-    if facts.flavor is None or (worst := worst_cost(facts.flavor, facts.jobs.timeout_seconds)) is None:
+    if (
+        facts.flavor is None
+        or (worst := worst_cost(facts.flavor, facts.jobs.timeout_seconds, facts.jobs.attempts)) is None
+    ):
         said = "Cost unknown: the price of the flavor could not be read"
         return [Check("cost", Level.WARN, said, fix=Fix(act=Act.AGAIN))]
-    text = f"At most {usd(worst)}: {as_time(facts.jobs.timeout_seconds)} of {facts.flavor.name}"
+    limit = limit_words(facts.jobs.timeout_seconds, facts.jobs.attempts)
+    text = f"At most {usd(worst)}: {limit} of {facts.flavor.name}"
     if facts.duration is not None:
         low, high = (worst_cost(facts.flavor, seconds) for seconds in (facts.duration.low, facts.duration.high))
         text += f"; expected {usd(low)} to {usd(high)}"

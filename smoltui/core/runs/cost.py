@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from smoltui.core.runs.run import Run
+from smoltui.core.runs.pace import as_time
+from smoltui.core.runs.run import HUB_TIMEOUT_SECONDS, Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +47,22 @@ class Flavor:
         return bool(self.count) and "T4" not in (self.accelerator or "").upper().split()
 
 
-def worst_cost(flavor: Flavor, timeout_seconds: float) -> float | None:
-    """Maximum cost of a Job, USD: it is killed at its timeout. None if the price is unknown."""
-    return None if flavor.usd_per_minute is None else flavor.usd_per_minute * timeout_seconds / 60
+def worst_cost(flavor: Flavor, timeout_seconds: float | None, attempts: int | None = None) -> float | None:
+    """Maximum cost of a Job, USD: each of its attempts (None: one) is killed at its timeout (None: the Hub's default).
+
+    The Hub does not document whether the timeout is that of an attempt or of all of them: this is the larger amount.
+    None if the price is unknown.
+    """
+    if flavor.usd_per_minute is None:
+        return None
+    seconds = HUB_TIMEOUT_SECONDS if timeout_seconds is None else timeout_seconds
+    return flavor.usd_per_minute * seconds / 60 * (attempts or 1)
+
+
+def limit_words(timeout_seconds: float | None, attempts: int | None = None) -> str:
+    """How long a Job may run, as `worst_cost` takes it: `3 h 00 min`, `3 attempts of 3 h 00 min`."""
+    limit = as_time(timeout_seconds)
+    return f"{attempts} attempts of {limit}" if attempts and attempts > 1 else limit
 
 
 def cost_so_far(flavor: Flavor | None, run: Run, now: float) -> float | None:

@@ -48,6 +48,17 @@ def longer_in(words: str) -> int | None:
     return int(found[1]) * 3600 if found else None
 
 
+def repeated_only(words: str) -> str:
+    """The same next step for a Job that is run again only as it was; others are left as they are."""
+    seconds, run = longer_in(words), re.search(r" smoltui rerun (\S+)", words)
+    if seconds is None or run is None:
+        return words
+    return (
+        f"Start a new run with a timeout of {seconds // 3600}h: {run[1]} was not started from this machine, so it can "
+        "only be run again with the one that it had."
+    )
+
+
 def from_checkpoint(words: str) -> str:
     """The same next step for a run that has kept a checkpoint; others are left as they are."""
     if not words.startswith(_FROM_START):

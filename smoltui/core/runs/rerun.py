@@ -45,8 +45,25 @@ class Changes:
         """Whether something differs."""
         return self != NO_CHANGES
 
+    def over(self, before: Changes) -> Changes:
+        """What is in force: these, and `before` where they keep what it had."""
+        return replace(before, **{name: value for name, value in asdict(self).items() if value is not None})
+
 
 NO_CHANGES = Changes()
+
+
+def as_before(run: Run, spec: RunSpec | None) -> Changes:
+    """What a run has if nothing is changed; `spec`: what it was started with, None if unknown.
+
+    Of a run that was continued by another Job, `run` has what that one was given; it is repeated from its first.
+    """
+    return Changes(
+        flavor=(spec.flavor if spec is not None else None) or run.flavor,
+        timeout_seconds=(spec.timeout_seconds if spec is not None else None) or run.timeout_seconds,
+        namespace=(spec.namespace if spec is not None else None) or run.namespace,
+        attempts=(spec.attempts if spec is not None else run.attempts) or 1,
+    )
 
 
 def changed(spec: RunSpec, changes: Changes) -> RunSpec:

@@ -40,6 +40,8 @@ class ScheduledJob:
     flavor: str | None = None
     timeout_seconds: int | None = None
     """Timeout of each Job; None: the Hub's default, 30 minutes."""
+    attempts: int | None = None
+    """How often the Hub starts each Job before it gives up; None: once, or unknown."""
     labels: Mapping[str, str] = field(default_factory=dict)
     raw: Mapping[str, Any] = field(default_factory=dict, compare=False)
     """Everything as returned by the Hub; only the names of secrets."""

@@ -96,8 +96,9 @@ class Sweeping:
             known = {flavor.name: flavor for flavor in await engine.hardware()}
         except ServiceError:
             return "an unknown amount, since the prices could not be read"
-        flavor = known.get(planned[0].spec.flavor or "")
-        most = None if flavor is None else worst_cost(flavor, planned[0].spec.timeout_seconds or 0)
+        spec = planned[0].spec
+        flavor = known.get(spec.flavor or "")
+        most = None if flavor is None else worst_cost(flavor, spec.timeout_seconds or 0, spec.attempts)
         return usd(None if most is None else most * len(planned))
 
     async def _show(self, sweep: Sweep) -> None:

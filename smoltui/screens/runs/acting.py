@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
+
+from textual import work
 
 from smoltui.backends.runs.acts import Act
 from smoltui.core.guide.ends import after
 from smoltui.core.runs.acts import CANCEL, PAUSE, RELABEL, RERUN, RESUME, Verb, named
-from smoltui.core.runs.cost import usd
+from smoltui.core.runs.cost import usd, worst_cost
 from smoltui.core.runs.label_text import HINT as LABELS_HINT
 from smoltui.core.runs.label_text import label_changes, labels_in_text
+from smoltui.core.runs.pausing import cannot_pause
 from smoltui.core.runs.place import Target
-from smoltui.core.runs.run import Run, Stage
-from smoltui.screens.dialogs import Confirm
+from smoltui.core.runs.rerun import as_before
+from smoltui.core.runs.rivals import rival_again, rivals_among
+from smoltui.core.runs.run import Run, RunSpec, Stage
+from smoltui.screens.dialogs import SECOND, Confirm
 from smoltui.screens.runs.base import RunsBase
 from smoltui.screens.runs.run_list import RunList
 
@@ -77,17 +83,27 @@ class Acting(RunsBase):
         followed = self._run is not None and self._run.id == run.id and self._run.phase
         return run.stage == Stage.SCHEDULING and not run.phase and not followed
 
+    def going(self, runs: Sequence[Run]) -> list[Run]:
+        """Those of these runs that have begun and not ended."""
+        return [run for run in runs if not run.is_final and not self.has_not_begun(run)]
+
     def action_pause(self) -> None:
-        """Pauses active runs, or resumes stopped ones."""
+        """Pauses active runs, or resumes stopped ones. `why_not` refuses if none of the active ones can be paused."""
         runs = self.chosen()
-        going = [run for run in runs if not run.is_final and not self.has_not_begun(run)]
+        going = self.going(runs)
         if going:
+            can = [run for run in going if "pause" in self.engine_of(run).place.can]
+            others = [run for run in going if "pause" not in self.engine_of(run).place.can]
+            consequence = "The current step finishes and a checkpoint is saved. Press x to resume from it."
+            if others:
+                why = " and ".join(dict.fromkeys(cannot_pause(self.engine_of(run).place) for run in others))
+                consequence += f" {_named(others)} continue{'s' if len(others) == 1 else ''}: {why}."
             self._confirmed(
-                f"Pause {_named(going)}?",
-                "The current step finishes and a checkpoint is saved. Press x to resume from it.",
+                f"Pause {_named(can)}?",
+                consequence,
                 "pause",
                 "keep running",
-                lambda: self._each(PAUSE, going, lambda run: self.engine_of(run).pause(run.id)),
+                lambda: self._each(PAUSE, can, lambda run: self.engine_of(run).pause(run.id)),
             )
             return
         stopped = [run for run in runs if run.is_final and run.stage != Stage.COMPLETED]
@@ -99,7 +115,8 @@ class Acting(RunsBase):
         elif stopped:
             self._each(RESUME, stopped, lambda run: self.engine_of(run).resume(run.id))
 
-    def _ask_again(self, run: Run, *, resume: bool) -> None:
+    @work
+    async def _ask_again(self, run: Run, *, resume: bool) -> None:
         """Asks how a run that costs money is started again."""
         from smoltui.screens.runs.again_dialog import Again, AgainDialog
 
@@ -113,8 +130,29 @@ class Acting(RunsBase):
             else:
                 self._each(RERUN, [run], lambda one: engine.rerun(one.id, chosen.changes), show=True)
 
-        flavors = self.workspace.monitor.flavors(run.engine)
-        self.app.push_screen(AgainDialog(run, engine, flavors, resume=resume), answered)
+        with self.workspace.hold_keys():
+            spec, takes_changes = await engine.started_with(run), await engine.takes_changes(run)
+            if not self.is_current:
+                return
+            dialog = AgainDialog(
+                run,
+                spec,
+                engine,
+                self.workspace.monitor.flavors(run.engine),
+                resume=resume,
+                takes_changes=takes_changes,
+                rival=partial(self._rival, run, spec),
+            )
+            self.app.push_screen(dialog, answered)
+
+    def _rival(self, run: Run, spec: RunSpec | None, resume: bool) -> str:
+        """A run under way beside which this one would be started again or resumed, one sentence; empty: there is none.
+
+        `spec`: what it was started with; None if unknown.
+        """
+        going, starting = self.workspace.under_way(), self.workspace.acts.starting
+        on_disk = self.engine_of(run).place.on_disk
+        return rival_again(run, spec, going, starting, on_disk=on_disk, resume=resume)
 
     # -- what is next
 
@@ -129,24 +167,40 @@ class Acting(RunsBase):
 
     def action_rerun(self) -> None:
         runs = self.chosen()
-        if not runs:
-            return
         if len(runs) == 1 and self.engine_of(runs[0]).place.pays:
             self._ask_again(runs[0], resume=False)
-            return
-        paid = [run for run in runs if self.engine_of(run).place.pays]
-        words = ""
-        if paid:
-            worst = [self.worst(run) for run in paid]
-            most = sum(value for value in worst if value is not None)
-            words = f"Costs at most {usd(most)}." if None not in worst else "The maximum cost is unknown."
-        self._confirmed(
-            f"Run again: {_named(runs)}?",
-            f"{words} Uses the original recipe and the current data files.".strip(),
-            "run again",
-            "cancel",
-            lambda: self._each(RERUN, runs, lambda run: self.engine_of(run).rerun(run.id), show=True),
-        )
+        elif runs:
+            self._ask_all_again(runs)
+
+    @work
+    async def _ask_all_again(self, runs: Sequence[Run]) -> None:
+        """Asks before several runs, or one that is free, are started again as they were."""
+        with self.workspace.hold_keys():
+            specs = [await self.engine_of(run).started_with(run) for run in runs]
+            if not self.is_current:
+                return
+            found = list(zip(runs, specs, strict=True))
+            others = [self._rival(run, spec, resume=False) for run, spec in found]
+            others.append(rivals_among([spec for spec in specs if spec is not None]))
+            words = [f"{other}. {SECOND}?" for other in others if other][:1]
+            if worst := [self._worst_again(run, spec) for run, spec in found if self.engine_of(run).place.pays]:
+                most = sum(value for value in worst if value is not None)
+                words.append(f"Costs at most {usd(most)}." if None not in worst else "The maximum cost is unknown.")
+            if None not in specs:
+                words.append("Uses the original recipe and the current data files.")
+            self._confirmed(
+                f"Run again: {_named(runs)}?",
+                " ".join(words),
+                "run again",
+                "cancel",
+                lambda: self._each(RERUN, runs, lambda run: self.engine_of(run).rerun(run.id), show=True),
+            )
+
+    def _worst_again(self, run: Run, spec: RunSpec | None) -> float | None:
+        """The most that a run costs in USD if it is started again as it was; None if unknown."""
+        before = as_before(run, spec)
+        flavor = self.workspace.monitor.flavor(run.engine, before.flavor)
+        return None if flavor is None else worst_cost(flavor, before.timeout_seconds, before.attempts)
 
     # -- notifications
 

@@ -11,7 +11,7 @@ from smoltui.core.guide.endings import end_of
 from smoltui.core.guide.ends import End
 from smoltui.core.runs.cost import usd_in_short, worst_cost
 from smoltui.core.runs.pace import Pace
-from smoltui.core.runs.run import HUB_TIMEOUT_SECONDS, Run, Stage
+from smoltui.core.runs.run import Run, Stage
 from smoltui.screens.room import Room
 from smoltui.screens.runs.run_list import RunList
 from smoltui.widgets.ask_line import AskLine
@@ -55,7 +55,7 @@ class RunsBase(Room):
     def worst(self, run: Run) -> float | None:
         """The most that a run like this can cost in USD; None if it is free or unknown."""
         flavor = self.workspace.monitor.flavor(run.engine, run.flavor)
-        return None if flavor is None else worst_cost(flavor, run.timeout_seconds or HUB_TIMEOUT_SECONDS)
+        return None if flavor is None else worst_cost(flavor, run.timeout_seconds, run.attempts)
 
     def cost_words(self, run: Run, so_far: float | None) -> str:
         """Cost `so_far` (None: unknown) and the most it can reach while active, in USD; empty for a free run."""

@@ -21,9 +21,10 @@ from smoltui.backends.services import Services
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.machine.hardware import FlavorFit, device_bytes, fits, gb
 from smoltui.core.meanings.shown import CARDS_OF
-from smoltui.core.runs.cost import Flavor, usd_span, worst_cost
-from smoltui.core.runs.pace import as_span, as_time
+from smoltui.core.runs.cost import Flavor, limit_words, usd_span, worst_cost
+from smoltui.core.runs.pace import as_span
 from smoltui.core.runs.place import Place
+from smoltui.core.settings.settings import JobSettings
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
 from smoltui.screens.explaining import Explains
@@ -71,23 +72,23 @@ class HardwareDialog(Modal[None], Explains[None]):
             return
         engine, listed, problem = listing
         try:
-            found, limit = await in_thread(partial(self._found, listed))
+            found, jobs = await in_thread(partial(self._found, listed))
         except SmoltuiError as error:
             target.update(self._closed_by(hardware_text([], error.message, engine.place)))
             return
-        target.update(self._closed_by(hardware_text(found, problem, engine.place, limit)))
+        target.update(self._closed_by(hardware_text(found, problem, engine.place, jobs)))
 
     def _closed_by(self, text: Text) -> Text:
         """The table with the key that closes the dialog."""
         return text.append(f"\n {shown_key(self, 'esc')} ", "reverse").append(" close")
 
-    def _found(self, listed: list[Flavor]) -> tuple[list[FlavorFit], int]:
-        """Each flavor with what the recipe comes to there, and the time limit of Jobs in seconds. Reads the disk."""
+    def _found(self, listed: list[Flavor]) -> tuple[list[FlavorFit], JobSettings]:
+        """Each flavor with what the recipe comes to there, and the settings of Jobs. Reads the disk."""
         project, counts = self._project, self._services.counts
         values, settings = dict(load_project_recipe(project).values), project.settings()
         rows, sizes = counts.rows(project, values, settings), counts.measured(project, values, settings)
         shape = recipe_shape(project, values)
-        return fits(listed, values, shape, rows, sizes=sizes, past=past_speeds), settings.jobs.timeout_seconds
+        return fits(listed, values, shape, rows, sizes=sizes, past=past_speeds), settings.jobs
 
     def action_scroll(self, by: int) -> None:
         self.query_one(VerticalScroll).scroll_relative(y=by, animate=False)
@@ -96,7 +97,7 @@ class HardwareDialog(Modal[None], Explains[None]):
         self.dismiss(None)
 
 
-def hardware_text(rows: list[FlavorFit], problem: str, place: Place, limit: int = 0) -> Text:
+def hardware_text(rows: list[FlavorFit], problem: str, place: Place, jobs: JobSettings | None = None) -> Text:
     """The table, cheapest first where it costs something. `limit`: seconds after which a Job is killed."""
     text = Text(no_wrap=True, overflow="ellipsis")
     text.append(f"Hardware of {place.title}, and whether the recipe fits\n\n", "bold")
@@ -120,7 +121,7 @@ def hardware_text(rows: list[FlavorFit], problem: str, place: Place, limit: int 
         text.append(f"{as_span(row.took.low, row.took.high) if row.took else '–':<15}")
         if pays:
             text.append(f"{'–' if row.cost is None else usd_span(*row.cost).removesuffix(' USD'):<11}")
-            most = worst_cost(flavor, limit) if limit else None
+            most = worst_cost(flavor, jobs.timeout_seconds, jobs.attempts) if jobs is not None else None
             text.append(f"{'' if most is None else f'{most:.2f}':>7}")
         text.append("\n")
     if needed := next((row.needed for row in rows if row.flavor.count and row.needed is not None), None):
@@ -129,6 +130,7 @@ def hardware_text(rows: list[FlavorFit], problem: str, place: Place, limit: int 
         at = time.strftime("%Y-%m-%d %H:%M", time.localtime(rows[0].flavor.listed_at))
         source, what = ("Prices from the Hub", "time and cost") if pays else ("Partitions", "and time")
         text.append(f"{source}, {at}. Memory{',' if pays else ''} {what} of this recipe are estimated.\n", "dim")
-        if pays and limit:
-            text.append(f"A Job is killed at its limit, now {as_time(limit)}: it costs at most that.\n", "dim")
+        if pays and jobs is not None:
+            limit = limit_words(jobs.timeout_seconds, jobs.attempts)
+            text.append(f"A Job is killed at its limit, now {limit}: it costs at most that.\n", "dim")
     return text

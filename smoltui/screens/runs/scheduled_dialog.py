@@ -19,7 +19,7 @@ from smoltui.core.runs.cost import usd, worst_cost
 from smoltui.core.runs.label_text import HINT as LABELS_HINT
 from smoltui.core.runs.label_text import label_changes, labels_in_text
 from smoltui.core.runs.pace import as_age, as_time
-from smoltui.core.runs.run import HUB_TIMEOUT_SECONDS, Run
+from smoltui.core.runs.run import Run
 from smoltui.core.runs.scheduled import ScheduledJob, checked_schedule
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
@@ -152,7 +152,7 @@ class ScheduledDialog(Modal[None], Explains[None]):
             return
         engine = self._workspace.services.able("scheduled")
         flavor = self._workspace.monitor.flavor(engine.name, item.flavor) if engine else None
-        worst = worst_cost(flavor, item.timeout_seconds or HUB_TIMEOUT_SECONDS) if flavor else None
+        worst = worst_cost(flavor, item.timeout_seconds, item.attempts) if flavor else None
         cost = f"Costs at most {usd(worst)}." if worst is not None else "The maximum cost is unknown."
         self._confirmed(
             f"Start {item.name} now?", cost, "start", lambda: self._do(lambda: jobs.trigger(item.id), "Started")
@@ -202,7 +202,7 @@ class ScheduledDialog(Modal[None], Explains[None]):
         if (schedule := self._checked(text)) is None:
             return
         flavor = self._workspace.monitor.flavor(job.engine, job.flavor)
-        worst = worst_cost(flavor, job.timeout_seconds or HUB_TIMEOUT_SECONDS) if flavor else None
+        worst = worst_cost(flavor, job.timeout_seconds, job.attempts) if flavor else None
         cost = f"at most {usd(worst)} each time" if worst is not None else "at an unknown price each time"
         self._confirmed(
             f"Start this Job on schedule '{schedule}' (UTC)?",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import time
 from typing import Any
@@ -126,19 +127,19 @@ def places(data: Any, before: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 @st.composite
 def spoilt(draw: st.DrawFn, data: dict[str, Any]) -> dict[str, Any]:
     """`data` with up to three fields missing or of another type."""
-    copy = json.loads(json.dumps(data))
+    found = json.loads(json.dumps(data))
     for path in draw(st.lists(st.sampled_from(places(data)), min_size=1, max_size=3)):
-        holder = copy
+        holder = found
         try:
             for key in path[:-1]:
                 holder = holder[key]
             if draw(st.booleans()) and isinstance(holder, dict):
                 holder.pop(path[-1], None)
             else:
-                holder[path[-1]] = draw(ODD)
+                holder[path[-1]] = copy.deepcopy(draw(ODD))  # the next path may lead into it
         except (KeyError, IndexError, TypeError):
             continue  # what holds it was spoilt before
-    return copy
+    return found
 
 
 @given(spoilt(JOB))
@@ -260,3 +261,12 @@ def repeated(items: list[Any]) -> int:
     """Items whose id is one that another has too."""
     ids = [name for item in items if (name := job_json.id_of(item))]
     return len(ids) - len(set(ids))
+
+
+@pytest.mark.parametrize(
+    ("said", "attempts"),
+    [({"attempts": 3}, 3), ({"retry": 2}, 3), ({}, None), ({"attempts": -1}, None), ({"attempts": 10**400}, None)],
+)
+def test_attempts_of_a_job(said: dict[str, object], attempts: int | None) -> None:
+    """The Hub says how often it starts a Job, or how often again; what cannot be is not believed."""
+    assert job_json.attempts_of(said) == attempts

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from smoltui.core.runs.cost import Flavor, cost_so_far, price, usd, usd_in_short, usd_span, worst_cost
+from smoltui.core.runs.cost import Flavor, cost_so_far, limit_words, price, usd, usd_in_short, usd_span, worst_cost
 from smoltui.core.runs.run import Run, Stage
 
 A100 = Flavor("a100-large", "Nvidia A100 - large", "12 vCPU", 142 * 10**9, "A100", 1, 80 * 10**9, 2.5 / 60, 1.7e9)
@@ -32,6 +32,16 @@ def test_waiting_in_the_queue_is_free_and_running_is_not() -> None:
 def test_an_unknown_price_is_said_to_be_unknown() -> None:
     """A flavor without a price, or one that is not in the list, never shows as free."""
     assert worst_cost(UNPRICED, 3600) is None
+
+
+def test_each_attempt_costs_up_to_the_whole_limit() -> None:
+    """A Job without a limit has that of the Hub, 30 minutes."""
+    assert usd(worst_cost(A100, 3 * 3600, 3)) == "22.50 USD" and usd(worst_cost(A100, None, 2)) == "2.50 USD"
+    assert (limit_words(3600), limit_words(3600, 1), limit_words(3600, 2)) == (
+        "1 h 00 min",
+        "1 h 00 min",
+        "2 attempts of 1 h 00 min",
+    )
     assert cost_so_far(UNPRICED, RUNNING, now=1960.0) is None
     assert cost_so_far(None, RUNNING, now=1960.0) is None
     assert usd(None) == "unknown"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from smoltui.core.runs import events
 from smoltui.core.runs.metrics import History, as_word
 from smoltui.core.runs.pace import Pace, as_age, as_time
-from smoltui.core.runs.run import Run, Stage, is_final, richer, timeout_seconds
+from smoltui.core.runs.run import Run, Stage, as_timeout, is_final, richer, timeout_seconds
 
 
 def run() -> Run:
@@ -156,3 +156,10 @@ def test_the_steps_of_a_script_that_tells_no_plan() -> None:
             run = run.after(event)
     assert (run.step, run.max_steps) == (6, 48)
     assert run.after(events.Planned(max_steps=50)).max_steps == 50
+
+
+@given(st.integers(1, 30_000_000))
+def test_a_limit_is_written_as_it_is_read(seconds: int) -> None:
+    """Whatever the limit is, a prompt that proposes it gets the same one back."""
+    assert timeout_seconds(as_timeout(seconds)) == seconds
+    assert (as_timeout(90), as_timeout(5400), as_timeout(10_800)) == ("90s", "90m", "3h")
