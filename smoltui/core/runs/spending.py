@@ -30,6 +30,8 @@ def spending(runs: Iterable[Run], flavor_of: Callable[[str, str | None], Flavor 
     day = day_start(now)
     per_hour, today, unpriced = 0.0, 0.0, 0
     for run in runs:
+        if run.stage != Stage.RUNNING and not run.parts and (run.finished_at or 0.0) < day:
+            continue  # most runs, at each draw
         if run.stage == Stage.RUNNING and run.flavor:
             flavor = flavor_of(run.engine, run.flavor)
             unpriced += flavor is None or flavor.usd_per_hour is None
