@@ -35,7 +35,7 @@ from smoltui.errors import NoRecipeError, SmoltuiError
 from smoltui.screens.dialogs import start_another
 from smoltui.screens.field_line import FieldLine
 from smoltui.screens.fixing import Fixing
-from smoltui.screens.start_dialog_text import Shown, buttons, cost, foot, head, items_of, passed
+from smoltui.screens.start_dialog_text import LOW, Shown, buttons, cost, foot, head, items_of, passed
 from smoltui.screens.start_options import StartOptions, flavors_for
 from smoltui.screens.undoing import Undoing
 from smoltui.widgets.actions import bindings
@@ -49,10 +49,6 @@ AFTERWARDS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("ask", "measure", "benchmark"), "compare, measure, then benchmark"),
 )
 """Follow-up steps that `n` offers, and their words."""
-LOW = 20
-"""Lines of the terminal below which only the essential rows are shown."""
-
-
 LISTED_SECONDS = 5.0
 """How long a list of runs is used while the checks run again after each change."""
 PATIENCE_SECONDS = 8.0

@@ -23,6 +23,8 @@ from smoltui.widgets.check_list import Item
 
 HERE = ("start",)
 """The place of the dialog in the table of actions."""
+LOW = 20
+"""Lines of the terminal below which only what is essential is shown."""
 LABEL_WIDTH = 9
 KEY_WIDTH = 4
 """Cells for the key at the end of a row."""

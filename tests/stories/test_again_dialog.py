@@ -12,17 +12,15 @@ import pytest
 from textual.pilot import Pilot
 
 from smoltui.app import SmoltuiApp
-from smoltui.backends.jobs import submit as hub_submit
-from smoltui.backends.jobs import watching
 from smoltui.backends.jobs.engine import HubEngine
-from smoltui.backends.runs import hub_facts, monitor
 from smoltui.backends.runs.plan import make_plan
 from smoltui.backends.services import Services
 from smoltui.cli.main import run as command
 from smoltui.core.runs import events
 from tests.conftest import seen
-from tests.hub.server import Dataset, LocalHub, local_hub
-from tests.stories.test_ask_before_paying import PAIR, project
+from tests.hub.server import LocalHub
+from tests.stories.test_ask_before_paying import project
+from tests.stories.test_job_again import hub_with
 from tests.stories.test_jobs_way import said
 
 Wait = Callable[..., Awaitable[None]]
@@ -41,15 +39,7 @@ CPU = {
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch, own_machine: Path) -> Iterator[LocalHub]:
-    monkeypatch.setattr(watching, "poll_seconds", lambda stage, polls: 0.1)
-    monkeypatch.setattr(hub_submit, "ship", lambda *args: None)
-    monkeypatch.setattr(hub_facts, "_kept", {})
-    monkeypatch.setattr(monitor, "JOBS_SECONDS", 0.3)
-    monkeypatch.setattr(monitor, "IDLE_SECONDS", 0.1)
-    with local_hub(monkeypatch) as running:
-        running.repos.add("model", "labs/small", {"config.json": b"{}", "model.safetensors": b"x"})
-        running.datasets["labs/pairs"] = Dataset({"train.jsonl": (PAIR * 3).encode()})
-        running.hardware = [*running.hardware, CPU]
+    with hub_with(monkeypatch, CPU) as running:
         yield running
 
 
@@ -181,7 +171,7 @@ class TestAttempts:
 
     @pytest.mark.parametrize("said_by_hub", [True, False])
     async def test_again(self, server: LocalHub, tmp_path: Path, wait_until: Wait, said_by_hub: bool) -> None:
-        """The column and R count them too, whether the Hub or only the record says it; + goes on from three."""
+        """The column and R count them too, whether the Hub or only the record says it; + continues from three."""
         app = await started(tmp_path, "attempts = 3\n")
         (job,) = server.jobs.values()
         assert job.spec["attempts"] == 3

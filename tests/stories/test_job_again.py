@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,8 +25,18 @@ from tests.stories.test_jobs_way import said
 Wait = Callable[..., Awaitable[None]]
 
 
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch, own_machine: Path) -> Iterator[LocalHub]:
+CHEAPER = {
+    "name": "l40sx1",
+    "prettyName": "L40S",
+    "unitCostUSD": 0.03,
+    "unitCostMicroUSD": 30_000,
+    "accelerator": {"type": "gpu", "model": "L40S", "quantity": "1", "vram": "48 GB"},
+}
+
+
+@contextmanager
+def hub_with(monkeypatch: pytest.MonkeyPatch, flavor: Mapping[str, object]) -> Iterator[LocalHub]:
+    """A Hub with a model, pairs, and one more flavor, that is asked often; nothing is uploaded to it."""
     monkeypatch.setattr(watching, "poll_seconds", lambda stage, polls: 0.1)
     monkeypatch.setattr(hub_submit, "ship", lambda *args: None)
     monkeypatch.setattr(hub_facts, "_kept", {})
@@ -34,15 +45,13 @@ def server(monkeypatch: pytest.MonkeyPatch, own_machine: Path) -> Iterator[Local
     with local_hub(monkeypatch) as running:
         running.repos.add("model", "labs/small", {"config.json": b"{}", "model.safetensors": b"x"})
         running.datasets["labs/pairs"] = Dataset({"train.jsonl": (PAIR * 3).encode()})
-        l40s = {"type": "gpu", "model": "L40S", "quantity": "1", "vram": "48 GB"}
-        cheaper = {
-            "name": "l40sx1",
-            "prettyName": "L40S",
-            "unitCostUSD": 0.03,
-            "unitCostMicroUSD": 30_000,
-            "accelerator": l40s,
-        }
-        running.hardware = [*running.hardware, {**running.hardware[0], **cheaper}]
+        running.hardware = [*running.hardware, {**running.hardware[0], **flavor}]
+        yield running
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch, own_machine: Path) -> Iterator[LocalHub]:
+    with hub_with(monkeypatch, CHEAPER) as running:
         yield running
 
 

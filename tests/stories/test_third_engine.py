@@ -89,7 +89,7 @@ async def test_by_keys(project: Project, toy: ToyEngine, tmp_path: Path, wait_un
 async def test_of_marked_runs_those_that_can_be_paused_are(
     project: Project, toy: ToyEngine, own_machine: Path, wait_until: Wait
 ) -> None:
-    """I mark its run and a Job: the question names the Job that goes on, and only the run is paused."""
+    """I mark its run and a Job: the question names the Job that keeps running, and only the run is paused."""
     shelf = Shelf([job(1, stage=Stage.RUNNING)])
     await toy.submit(RunSpec("toy run", str(project.folder), "", str(own_machine / "out"), "label"))
     app = SmoltuiApp(project, Services({toy.name: toy, shelf.name: shelf}), opening="runs")

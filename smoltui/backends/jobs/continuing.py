@@ -134,7 +134,6 @@ class Continuing(ABC):
         if run.is_final and await self._look_for_later(await self.one_job(run.id)):
             run = await self.whole(run_id)
         spec = await self._resumable_spec(run)
-        parts = [await self.one_job(job_id) for job_id in await self.jobs_of(run.id)]
         label = new_label()
         spec = changed(again(spec, label), changes)
         spec = replace(spec, labels={**spec.labels, CONTINUES: run.id}, resumes=True)
@@ -145,7 +144,7 @@ class Continuing(ABC):
         try:
             return await self.whole(run.id)
         except ServiceError:  # it was started all the same, and must not be said to have failed
-            return joined([*parts, made])
+            return joined([run, made])
 
     async def _resumable_spec(self, run: Run) -> RunSpec:
         over = f"Start over from the first step: smoltui rerun {run.id}"

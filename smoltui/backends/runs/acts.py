@@ -226,6 +226,7 @@ class Acts:
             flavor=spec.flavor,
             namespace=spec.namespace,
             timeout_seconds=spec.timeout_seconds,
+            attempts=spec.attempts,
         )
         self._starting[row], self._specs[row] = (run, progress), spec
         self._failed.pop(row, None)

@@ -224,8 +224,8 @@ class Engine(ABC):
     async def takes_changes(self, run: Run) -> bool:
         """Whether `rerun` of this run takes `Changes`; if not, it does exactly what the run did.
 
-        This implementation is for engines that start a specification anew where they have it, and for those whose runs
-        are free, which have nothing to change.
+        An engine whose runs cost money can change what it has a specification of. Runs that are free have nothing to
+        change.
         """
         from smoltui.backends.runs.spec import has_project
         from smoltui.backends.system.threads import in_thread

@@ -23,7 +23,7 @@ from smoltui.errors import InputError
 
 
 def has_project(spec: RunSpec) -> bool:
-    """Whether the folder that a run was started from is still here, so that it can be started anew. Reads the disk."""
+    """Whether the folder of its project still exists, so that the run can be submitted again. Reads the disk."""
     return Path(spec.project).is_dir()
 
 

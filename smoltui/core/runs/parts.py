@@ -10,11 +10,14 @@ from smoltui.core.runs.run import CONTINUES, Part, Run, Stage
 
 
 def joined(parts: Sequence[Run]) -> Run:
-    """The run of these Jobs, the first one first: its id and name are those of the first, its state is the last's."""
+    """The run of these Jobs, the first one first: its id and name are those of the first, its state is the last's.
+
+    The first may itself be a run of several.
+    """
     first, last = parts[0], parts[-1]
     if len(parts) == 1:
         return first
-    before = tuple(Part(part.id, part.flavor, _seconds(part), part.started_at) for part in parts[:-1])
+    before = tuple(part for run in parts[:-1] for part in (*run.parts, _newest(run)))
     known = list(reversed(parts))
     resumable = last.is_final and last.stage != Stage.COMPLETED and any(part.kept_step is not None for part in parts)
     return replace(
@@ -31,7 +34,7 @@ def joined(parts: Sequence[Run]) -> Run:
         step=last.step or max(part.step for part in parts),
         kept_step=next((part.kept_step for part in known if part.kept_step is not None), None),
         resumable=resumable,
-        raw={**last.raw, "parts": [part.id for part in parts]},
+        raw={**last.raw, "parts": [*(part.id for part in before), last.id]},
     )
 
 
@@ -39,6 +42,11 @@ def hint_of_whole(last: Run, first_id: str, *, resumable: bool) -> str | None:
     """The next step after the end of the last part, with the id of the run, which is that of the first part."""
     hint = last.hint and last.hint.replace(last.id, first_id)
     return from_checkpoint(hint) if hint and resumable else hint
+
+
+def _newest(run: Run) -> Part:
+    """The Job of a run that was started last."""
+    return Part(run.raw.get("parts", [run.id])[-1], run.flavor, _seconds(run), run.started_at)
 
 
 def _seconds(part: Run) -> float:

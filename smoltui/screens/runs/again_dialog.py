@@ -24,7 +24,7 @@ from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe_line
 from smoltui.screens.dialogs import start_another
 from smoltui.screens.modal import Modal
-from smoltui.screens.start_dialog_text import row
+from smoltui.screens.start_dialog_text import LOW, row
 from smoltui.widgets.actions import bindings, shown_key
 from smoltui.widgets.ask_line import AskLine
 
@@ -32,8 +32,6 @@ HERE = ("again",)
 """The place of the dialog in the table of actions."""
 WIDTH = 72
 """Cells of a line in a dialog, where the terminal has them."""
-LOW = 20
-"""Lines of the terminal below which there are no empty lines."""
 LABEL_WIDTH, KEY_WIDTH = 10, 6
 MOST_ATTEMPTS = int(RANGES["jobs.attempts"][1])
 AS_IT_WAS = "This Job was not started from this machine, so it runs again exactly as it was"

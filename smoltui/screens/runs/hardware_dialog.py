@@ -98,7 +98,7 @@ class HardwareDialog(Modal[None], Explains[None]):
 
 
 def hardware_text(rows: list[FlavorFit], problem: str, place: Place, jobs: JobSettings | None = None) -> Text:
-    """The table, cheapest first where it costs something. `limit`: seconds after which a Job is killed."""
+    """The table, cheapest first where it costs something. `jobs`: what a Job may take; None: it could not be read."""
     text = Text(no_wrap=True, overflow="ellipsis")
     text.append(f"Hardware of {place.title}, and whether the recipe fits\n\n", "bold")
     if problem:

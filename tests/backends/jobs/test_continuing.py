@@ -133,6 +133,13 @@ async def test_a_resume_is_done_once_its_job_is_started(server: LocalHub, spec: 
     resumed = await engine.resume(stopped.id, MORE)
     assert (resumed.id, resumed.stage, resumed.flavor) == (stopped.id, Stage.SCHEDULING, "l40sx1")
     assert [part.id for part in resumed.parts] == [stopped.id] and len(server.jobs) == 2
+    server._faults.clear()
+    ends(server.jobs["job0002"], "ERROR", "Job timeout")
+    before = await engine.get(stopped.id)
+    server.spoil("GET", r"/job0003$", status=500, times=50)
+    again = await engine.resume(stopped.id, MORE)
+    assert [part.id for part in again.parts] == [stopped.id, "job0002"] == again.raw["parts"][:-1]
+    assert again.parts[0] == before.parts[0] and again.seconds_before == 120.0
 
 
 async def test_the_jobs_of_a_run_are_in_the_order_of_their_starts(server: LocalHub, spec: RunSpec) -> None:

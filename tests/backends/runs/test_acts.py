@@ -10,26 +10,48 @@ import pytest
 
 from smoltui.backends.runs.acts import Acts
 from smoltui.core.runs.acts import CANCEL, PAUSE, RESUME, outcome
-from smoltui.core.runs.run import Run
+from smoltui.core.runs.run import Run, RunSpec
 from smoltui.errors import UnreachableError
 
 
-async def test_an_answer_that_comes_after_the_next_act_is_out_of_date() -> None:
-    """A run was seen to be paused and is resumed; then comes the answer to the pause. The run can be canceled."""
-    tasks: list[asyncio.Task[Any]] = []
-    taken: list[str] = []
-    told: list[str] = []
+def created(taken: list[str] | None = None, told: list[str] | None = None) -> tuple[Acts, list[asyncio.Task[None]]]:
+    """Acts with their tasks; the stages of runs they pass on are put into `taken`, what they say into `told`."""
+    tasks: list[asyncio.Task[None]] = []
+    stages, words = taken if taken is not None else [], told if told is not None else []
 
     def spawn(work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
         tasks.append(asyncio.create_task(work()))
         return tasks[-1]
 
     acts = Acts(
-        take=lambda run: taken.append(run.stage),
+        take=lambda run: stages.append(run.stage),
         changed=lambda: None,
-        say=lambda words, severity="information": told.append(words),
+        say=lambda text, severity="information": words.append(text),
         spawn=spawn,
     )
+    return acts, tasks
+
+
+async def test_the_row_of_a_start_has_all_that_it_can_cost() -> None:
+    """Its flavor, its limit, and its attempts."""
+    acts, tasks = created()
+    spec = RunSpec("demo", "/p", "beta: 0.1", "/out", "label", "a100-large", 3600, attempts=3)
+
+    async def submitted() -> Run:
+        return Run("r1", "toy", "demo", "SCHEDULING")
+
+    acts.start(spec, "toy", lambda: "", submitted)
+    (row,) = acts.rows
+    assert (row.flavor, row.timeout_seconds, row.attempts) == ("a100-large", 3600, 3)
+    await asyncio.gather(*tasks)
+    assert not acts.rows
+
+
+async def test_an_answer_that_comes_after_the_next_act_is_out_of_date() -> None:
+    """A run was seen to be paused and is resumed; then comes the answer to the pause. The run can be canceled."""
+    taken: list[str] = []
+    told: list[str] = []
+    acts, tasks = created(taken, told)
     running, paused = Run("r1", "toy", "demo", "RUNNING"), Run("r1", "toy", "demo", "CANCELED")
     answer = asyncio.Event()
 
@@ -56,13 +78,7 @@ async def test_an_answer_that_comes_after_the_next_act_is_out_of_date() -> None:
 
 async def test_a_row_says_that_a_cancel_had_no_effect(monkeypatch: pytest.MonkeyPatch) -> None:
     """The Hub accepts the request and the Job runs on: the row doesn't say "canceling…" for ever."""
-    tasks: list[asyncio.Task[Any]] = []
-
-    def spawn(work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
-        tasks.append(asyncio.create_task(work()))
-        return tasks[-1]
-
-    acts = Acts(take=lambda run: None, changed=lambda: None, say=lambda words, how="": None, spawn=spawn)
+    acts, tasks = created()
     running = Run("r1", "toy", "demo", "RUNNING")
 
     async def accepted(run: Run) -> Run:
@@ -79,13 +95,7 @@ async def test_a_row_says_that_a_cancel_had_no_effect(monkeypatch: pytest.Monkey
 
 
 async def test_a_resume_that_seemed_to_fail_is_forgotten_once_the_run_runs() -> None:
-    tasks: list[asyncio.Task[Any]] = []
-
-    def spawn(work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
-        tasks.append(asyncio.create_task(work()))
-        return tasks[-1]
-
-    acts = Acts(take=lambda run: None, changed=lambda: None, say=lambda words, how="": None, spawn=spawn)
+    acts, tasks = created()
     ended = Run("r1", "toy", "demo", "ERROR")
 
     async def unanswered(run: Run) -> Run:
