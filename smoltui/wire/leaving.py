@@ -25,41 +25,37 @@ class Leaving:
     def __init__(self, leave: Callable[[int], None], restore: Callable[[], None]) -> None:
         self._leave = leave
         self._restore = restore
-        self._begun = False
-        self._code = 0
-        self._called = threading.Event()
+        self._received, self._told = os.pipe()
+        """Numbers of signals, a byte each."""
+        os.set_blocking(self._told, False)
         self._guard: threading.Thread | None = None
 
     def watch(self) -> None:
         """Handles SIGTERM, and SIGHUP unless the parent process set it to be ignored. Main thread only."""
-        self._start_guard()
-        signal.signal(signal.SIGTERM, self._told)
+        if self._guard is None:
+            self._guard = threading.Thread(target=self._wait, name="smoltui-leaving", daemon=True)
+            self._guard.start()
+        # Handlers run in the main thread, once it executes Python: not if it has just begun to wait for something.
+        # The number is written in any case, and the guard acts on it.
+        signal.set_wakeup_fd(self._told, warn_on_full_buffer=False)
+        signal.signal(signal.SIGTERM, _left_to_guard)
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-            signal.signal(signal.SIGHUP, self._told)
+            signal.signal(signal.SIGHUP, _left_to_guard)
 
     def leave(self, number: int) -> None:
         """Starts to exit as if this signal had been received. Can be called from any thread, and repeatedly."""
-        if self._begun:
-            return
-        self._begun = True
-        self._code = 128 + number
-        self._start_guard()
-        self._called.set()
-        self._leave(self._code)
+        os.write(self._told, bytes([number]))
 
-    def _start_guard(self) -> None:
-        # Not when the signal comes: that may be in the middle of starting another thread.
-        if self._guard is None:
-            self._guard = threading.Thread(target=self._end_late, name="smoltui-leaving", daemon=True)
-            self._guard.start()
-
-    def _told(self, number: int, _: FrameType | None) -> None:
-        self.leave(number)
-
-    def _end_late(self) -> None:
-        self._called.wait()
+    def _wait(self) -> None:
+        while (number := os.read(self._received, 1)[0]) not in (signal.SIGTERM, signal.SIGHUP):
+            pass  # the signals of a terminal: its size, a stop
+        self._leave(128 + number)
         time.sleep(OWN_WAY_SECONDS)
         restoring = threading.Thread(target=self._restore, name="smoltui-restoring", daemon=True)
         restoring.start()
         restoring.join(RESTORE_SECONDS)
-        os._exit(self._code)
+        os._exit(128 + number)
+
+
+def _left_to_guard(_number: int, _frame: FrameType | None) -> None:
+    """Without a handler of its own, a signal would end the process at once."""

@@ -242,22 +242,28 @@ def test_a_closed_window(opened: Opened, furnished: Path, ignored: bool) -> None
     assert terminal.exit_code() == 128 + signal.SIGHUP
 
 
-def test_an_app_that_hangs_is_ended_all_the_same(opened: Opened) -> None:
-    """If the regular shutdown hangs, the process still exits, and the terminal is restored."""
-    code = """
-import time
+@pytest.mark.parametrize("interrupts", [True, False], ids=["sleep-interrupted", "sleep-goes-on"])
+def test_an_app_that_hangs_is_ended_all_the_same(opened: Opened, interrupts: bool) -> None:
+    """If the regular shutdown hangs, the process still exits, and the terminal is restored.
+
+    That the sleep goes on is what happens to a signal that arrives just before it begins.
+    """
+    code = f"""
+import signal, threading, time
 from smoltui.wire import WireApp, driver_for
 class Hanging(WireApp):
     def get_driver_class(self):
         return driver_for(super().get_driver_class())
     def on_mount(self):
-        self.call_later(lambda: (self.bell(), time.sleep(60)))
+        def tell():
+            time.sleep(0.5)
+            thread = threading.main_thread() if {interrupts} else threading.current_thread()
+            signal.pthread_kill(thread.ident, signal.SIGTERM)
+        threading.Thread(target=tell, daemon=True).start()
+        self.call_later(lambda: time.sleep(60))
 Hanging().run()
 """
     with opened(command=[sys.executable, "-c", code]) as terminal:
-        while b"\x07" not in terminal.raw:
-            terminal.pump(0.1)
-        os.kill(terminal.pid, signal.SIGTERM)
         assert terminal.exit_code() == 128 + signal.SIGTERM
         assert not terminal.modes()
 
