@@ -193,6 +193,8 @@ class SmoltuiApp(KeyedApp[int], ThemedApp[int]):
 
         Textual cancels workers when its loop ends, after `run_test` has returned, and does not wait for them.
         """
+        if self.return_code is None:  # closed without `exit`, as by `run_test`: what still begins may lack its widgets
+            self._return_code = 0
         workers = list(self.workers)
         self.workers.cancel_all()
         ended = asyncio.gather(*(worker.wait() for worker in workers if worker.is_running), return_exceptions=True)
