@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from rich.text import Text
 from textual import work
 from textual.app import SystemCommand
+from textual.css.query import NoMatches
 from textual.driver import Driver
 from textual.events import DescendantFocus, Event, Key
 from textual.reactive import reactive
 from textual.screen import Screen
 from textual.theme import Theme
 from textual.timer import Timer
-from textual.widget import AwaitMount
-from textual.worker import Worker, WorkerFailed
+from textual.widget import AwaitMount, Widget
+from textual.worker import Worker, WorkerFailed, get_current_worker
 
 from smoltui.at_rest import COLLECT_SECONDS, resume_collections
 from smoltui.backends.project.project import Project
@@ -136,6 +137,17 @@ class _Told(Exception):
         return Text(f"smoltui: {self._error}")
 
 
+def _lacks_what_is_closed(error: Exception) -> bool:
+    """Whether a worker came to its end when its view was being closed, whose widgets are removed before it is canceled.
+
+    Call it from the worker that failed, if it is one.
+    """
+    if not isinstance(error, WorkerFailed) or not isinstance(error.error, NoMatches):
+        return False
+    node = get_current_worker().node
+    return isinstance(node, Widget) and node._pruning
+
+
 class SmoltuiApp(KeyedApp[int], ThemedApp[int]):
     """smoltui on one project folder."""
 
@@ -193,8 +205,6 @@ class SmoltuiApp(KeyedApp[int], ThemedApp[int]):
 
         Textual cancels workers when its loop ends, after `run_test` has returned, and does not wait for them.
         """
-        if self.return_code is None:  # closed without `exit`, as by `run_test`: what still begins may lack its widgets
-            self._return_code = 0
         workers = list(self.workers)
         self.workers.cancel_all()
         ended = asyncio.gather(*(worker.wait() for worker in workers if worker.is_running), return_exceptions=True)
@@ -280,7 +290,7 @@ class SmoltuiApp(KeyedApp[int], ThemedApp[int]):
 
     def _handle_exception(self, error: Exception) -> None:
         """Exits with one sentence, instead of Textual's traceback with the values of variables, including tokens."""
-        if self.return_code is not None:
+        if self.return_code is not None or _lacks_what_is_closed(error):
             return  # already exiting: a room that was just opened may lack its widgets
 
         from smoltui.backends.system.crash import crashed

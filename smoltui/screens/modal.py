@@ -7,7 +7,7 @@ from typing import ClassVar
 from textual import work
 from textual.await_complete import AwaitComplete
 from textual.binding import BindingType
-from textual.command import Command, CommandList, CommandPalette
+from textual.command import Command, CommandList, CommandPalette, DiscoveryHit, Hit
 from textual.events import Mount, ScreenResume
 from textual.message import Message
 from textual.screen import ModalScreen, ScreenResultType
@@ -16,6 +16,7 @@ from textual.widgets import Input, OptionList
 from smoltui.safe_text import safe_line
 from smoltui.widgets.actions import Refusing, bindings
 from smoltui.widgets.selectable import SelectsCells
+from smoltui.wire.in_turn import KeysInTurn
 
 
 class Modal(Refusing, ModalScreen[ScreenResultType], SelectsCells[ScreenResultType]):
@@ -64,6 +65,10 @@ class Palette(CommandPalette):
             message.stop()  # what is listed answers an earlier query, or nothing is listed yet
             self._run_best(message.value)
             return
+        if isinstance(message, Input.Submitted) and (chosen := self._highlighted()) is not None:
+            message.stop()
+            self._run(chosen)  # Textual asks the list for it by a message, and the next key of the packet comes first
+            return
         await super()._on_message(message)
 
     def _refresh_command_list(self, command_list: CommandList, commands: list[Command], clear_current: bool) -> None:
@@ -74,15 +79,26 @@ class Palette(CommandPalette):
     @work(exclusive=True)
     async def _run_best(self, query: str) -> None:
         """Runs the best match of a query that was submitted before its matches were listed."""
-        found = [hit for provider in self._providers async for hit in provider._search(query)]
-        if not self.is_active:
-            return
-        if not found:
-            self.notify(f"No command matches “{safe_line(query, 40)}”", severity="warning", markup=False)
-            return
-        best = max(found, key=lambda hit: hit.score)
+        assert isinstance(self.app, KeysInTurn)
+        with self.app.hold_keys():
+            found = [hit for provider in self._providers async for hit in provider._search(query)]
+            if not self.is_active:
+                return
+            if found:
+                self._run(max(found, key=lambda hit: hit.score))
+            else:
+                self.notify(f"No command matches “{safe_line(query, 40)}”", severity="warning", markup=False)
+
+    def _highlighted(self) -> Hit | DiscoveryHit | None:
+        commands = self.query_one(CommandList)
+        if commands.highlighted is None:
+            return None
+        command = commands.get_option_at_index(commands.highlighted)
+        return command.hit if isinstance(command, Command) else None
+
+    def _run(self, chosen: Hit | DiscoveryHit) -> None:
         self.dismiss()
-        self.app.call_later(best.command)
+        self.app.call_later(chosen.command)
 
     def _action_command_list(self, action: str) -> None:
         # Textual counts a page from where the highlighted command is drawn: nowhere before the first layout, or where

@@ -8,8 +8,9 @@ an input or another view would reach the old one, and be lost there.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from textual import on
@@ -20,12 +21,17 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 ReturnType = TypeVar("ReturnType")
-LOST_SECONDS = 0.5
-"""After this time a key counts as handled: the widget that had it is gone."""
+LOOK_SECONDS = 0.25
+"""How often is it checked whether a key can still be handled. One check after another, because a busy machine may stand
+still for longer: what the app does then comes first."""
+LOST_LOOKS = 2
+"""After so many checks a key counts as handled if the widget that had it is gone."""
+STUCK_LOOKS = 12
+"""After so many checks it does in any case."""
 START_SECONDS = 0.05
 """How long a key waits, again and again, for the first screen."""
-HELD_SECONDS = 2.0
-"""The longest time that keys wait for a dialog that is being prepared."""
+HELD_LOOKS = 8
+"""After so many checks, keys no longer wait for a dialog that is being prepared."""
 
 
 class Handled(Message):
@@ -49,8 +55,8 @@ class KeysInTurn(App[ReturnType], Generic[ReturnType]):
         self._waiting: deque[Event] = deque()
         """Keys and pasted texts that arrived while another key was being handled."""
         self._number = 0
-        self._in_hand = False
-        """The key with the number above is being handled."""
+        self._in_hand: Widget | Screen[Any] | None = None
+        """What the key with the number above was passed to, or its mark after it; None once it was handled."""
         self._holds = 0
         """Dialogs that are being prepared."""
 
@@ -60,7 +66,7 @@ class KeysInTurn(App[ReturnType], Generic[ReturnType]):
         elif self._in_hand or self._holds or self._waiting:
             self._waiting.append(event)
             if len(self._waiting) == 1:
-                self._look_again_after(LOST_SECONDS, self._number)
+                self._look_again(self._number)
         else:
             await self._pass_on(event)
 
@@ -73,15 +79,15 @@ class KeysInTurn(App[ReturnType], Generic[ReturnType]):
             return  # it is ending
         screen: Screen[Any] = self.screen
         target = self.focused or screen
-        self._in_hand = True
+        self._in_hand = target
         self._number += 1
         await super().on_event(event)
         if not target.post_message(Handled(self._number, screen, target)):
-            self._in_hand = False
+            self._in_hand = None
 
     @on(Handled)
     async def _handled(self, message: Handled) -> None:
-        if message.number != self._number or not self._in_hand:
+        if message.number != self._number or self._in_hand is None:
             return
         if not message.again and message.target.post_message(
             Handled(self._number, message.screen, message.target, again=True)
@@ -90,29 +96,37 @@ class KeysInTurn(App[ReturnType], Generic[ReturnType]):
         moved = bool(self.screen_stack) and self.screen is not message.screen
         # A screen that the key opened takes the focus when it has been composed.
         if moved and self.screen.post_message(Handled(self._number, self.screen, self.screen)):
+            self._in_hand = self.screen
             return
-        self._in_hand = False
+        self._in_hand = None
         await self._next()
 
     async def _next(self) -> None:
-        if self._waiting and not self._in_hand and not self._holds:
+        if self._waiting and self._in_hand is None and not self._holds:
             await self._pass_on(self._waiting.popleft())
             if self._waiting:
-                self._look_again_after(LOST_SECONDS, self._number)
+                self._look_again(self._number)
 
-    def _look_again_after(self, seconds: float, number: int) -> None:
+    def _look_again(self, number: int, looks: int = 1) -> None:
         """Gives up waiting for a key whose widget was removed before it handled it."""
 
         async def look() -> None:
-            if number == self._number and self._in_hand:
-                self._in_hand = False
+            if number != self._number or self._in_hand is None:
+                return
+            if looks >= (LOST_LOOKS if _is_gone(self._in_hand) else STUCK_LOOKS):
+                self._in_hand = None
                 await self._next()
+            else:
+                self._look_again(number, looks + 1)
 
-        self.set_timer(seconds, look)
+        self.set_timer(LOOK_SECONDS, look)
+
+    def _after_looks(self, looks: int, act: Callable[[], None]) -> None:
+        self.set_timer(LOOK_SECONDS, act if looks == 1 else partial(self._after_looks, looks - 1, act))
 
     @contextmanager
     def hold_keys(self) -> Iterator[None]:
-        """Keys wait until this ends: a dialog is being prepared, which they are for. At most `HELD_SECONDS`."""
+        """Keys wait until this ends, but at most for `HELD_LOOKS`: a dialog is being prepared, which they are for."""
         self._holds += 1
         released = False
 
@@ -123,8 +137,12 @@ class KeysInTurn(App[ReturnType], Generic[ReturnType]):
                 self._holds -= 1
                 self.call_later(self._next)
 
-        self.set_timer(HELD_SECONDS, release)
+        self._after_looks(HELD_LOOKS, release)
         try:
             yield
         finally:
             release()
+
+
+def _is_gone(node: Widget | Screen[Any]) -> bool:
+    return not (node.is_running and node.is_attached)

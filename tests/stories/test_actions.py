@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual.events import Key
@@ -56,6 +58,36 @@ async def test_every_key_of_a_packet_reaches_what_the_previous_one_opened(app: S
         await wait_until(lambda: "Next flagged pair" in seen(app) and "Exclude" not in seen(app, "#help-text"))
         packet(app, "escape", "escape", "g", "g")
         await wait_until(lambda: "note: xq1" in seen(app) and "pair 1 of 30" in seen(app))
+        await pilot.press("q")
+        assert app.return_code == 0
+
+
+@pytest.fixture
+def busy_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before each action, the process stands still for a while, as on a login node with many users."""
+    run_action = SmoltuiApp.run_action
+
+    async def late(*args: Any, **kwargs: Any) -> bool:
+        time.sleep(0.6)  # noqa: ASYNC251  # not only the action, but all of the app
+        return await run_action(*args, **kwargs)
+
+    monkeypatch.setattr(SmoltuiApp, "run_action", late)
+
+
+async def test_no_key_of_a_packet_is_lost_on_a_busy_machine(
+    app: SmoltuiApp, busy_machine: None, wait_until: Wait
+) -> None:
+    """What I type into an input gets there, even if it opens long after the last key was typed."""
+    async with app.run_test(size=(100, 30)) as pilot:
+        await wait_until(lambda: "pair 1 of 30" in seen(app) and "loading" not in seen(app))
+        packet(app, "colon", "1", "2", "enter", "i", *"xq1", "enter")
+        await wait_until(lambda: "note: xq1" in seen(app) and "pair 12 of 30" in seen(app))
+        recipe = app.workspace.project.recipe_path
+        packet(app, "3")
+        await wait_until(lambda: "Learning rate" in seen(app, "#fields"))
+        packet(app, "slash", *"model_name", "enter", "enter", "ctrl+u", *"xq/tiny", "enter", "2")
+        await wait_until(lambda: "model_name_or_path: xq/tiny" in recipe.read_text())
+        await wait_until(lambda: "note: xq1" in seen(app))
         await pilot.press("q")
         assert app.return_code == 0
 

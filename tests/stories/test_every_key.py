@@ -330,6 +330,33 @@ async def test_a_dialog_that_is_closed_before_it_is_drawn(tmp_path: Path, away: 
         assert app.return_code is None and isinstance(app.screen, HomeRoom)
 
 
+async def test_work_that_ends_while_its_view_is_closed(
+    tmp_path: Path, away: None, wait_until: Callable[..., Awaitable[None]]
+) -> None:
+    """I leave a view at the moment when what it waited for comes, and is to be shown where nothing is any more."""
+    ended: list[str] = []
+
+    class View(ModalScreen[None]):
+        def on_mount(self) -> None:
+            self.run_worker(self.wait())
+
+        async def wait(self) -> None:
+            try:
+                await asyncio.sleep(60)
+            finally:  # canceled after the widgets were removed
+                ended.append("work")
+                self.query_one("#removed")
+
+    app = SmoltuiApp(Project(tmp_path), Services({"local": QuietEngine()}))
+    async with app.run_test(size=(100, 30)) as pilot:
+        app.push_screen(View())
+        await pilot.pause()
+        await app.pop_screen()
+        await wait_until(lambda: bool(ended))
+        await pilot.pause()
+        assert app.return_code is None and isinstance(app.screen, HomeRoom)
+
+
 @pytest.mark.parametrize("action", ["command_palette", "change_theme"])
 async def test_pages_of_a_palette_that_has_no_line(
     action: str, tmp_path: Path, away: None, wait_until: Callable[..., Awaitable[None]]

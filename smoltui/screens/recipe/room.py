@@ -57,7 +57,7 @@ class RecipeRoom(RecipeTyping):
         if action == "find" and self._editing:
             return None  # the key then types a character
         if action in ("edit", "cycle", "default", "reset", "find", "again", "pane") and self._sheet is None:
-            return "There is no file that can be read here"
+            return "There is no file that can be read here" if self.has_class("nothing") else "The file is being read"
         if action in ("copy", "target", "compare", "export", "sweep") and (
             self._sheet is None or self._view != RECIPE_NAME
         ):
