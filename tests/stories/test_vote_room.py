@@ -30,7 +30,7 @@ from smoltui.screens.pairs import room as room
 from tests.backends.evaluation.project import SCRIPTED_MODELS, make_project, trained
 from tests.conftest import seen
 from tests.stories.test_evaluate_room import COURTEOUS, CURT, FakeEngine
-from tests.stories.test_every_key import send
+from tests.stories.test_every_key import handled, send
 
 Wait = Callable[..., Awaitable[None]]
 RUN = "0a1b2c3d"
@@ -285,7 +285,7 @@ async def test_keys_while_a_vote_is_saved(project: Project, wait_until: Wait, mo
         key = kinder(app)
         for letter in (key, "x", "u", "x"):
             send(app, letter, letter)
-        await pilot.pause()
+        await handled(pilot)
         saved.set()
         await wait_until(lambda: "2 of 3" in seen(app, "#vote-title") and "Question 1?" in seen(app))
         await pilot.pause()
