@@ -138,9 +138,9 @@ class _Told(Exception):
 
 
 def _lacks_what_is_closed(error: Exception) -> bool:
-    """Whether a worker came to its end when its view was being closed, whose widgets are removed before it is canceled.
+    """Whether a worker missed a widget of a view that is being closed: widgets are removed before workers are canceled.
 
-    Call it from the worker that failed, if it is one.
+    Called in the worker, if one failed.
     """
     if not isinstance(error, WorkerFailed) or not isinstance(error.error, NoMatches):
         return False

@@ -22,8 +22,8 @@ from textual.widget import Widget
 
 ReturnType = TypeVar("ReturnType")
 LOOK_SECONDS = 0.25
-"""How often is it checked whether a key can still be handled. One check after another, because a busy machine may stand
-still for longer: what the app does then comes first."""
+"""Seconds until the next check whether a key can still be handled. Checks are counted rather than seconds, because a
+busy machine may stand still: then the app's own work comes before the next check."""
 LOST_LOOKS = 2
 """After so many checks a key counts as handled if the widget that had it is gone."""
 STUCK_LOOKS = 12
@@ -56,14 +56,14 @@ class KeysInTurn(App[ReturnType], Generic[ReturnType]):
         """Keys and pasted texts that arrived while another key was being handled."""
         self._number = 0
         self._in_hand: Widget | Screen[Any] | None = None
-        """What the key with the number above was passed to, or its mark after it; None once it was handled."""
+        """What the key with the number above was passed to, or later its `Handled`; None once it was handled."""
         self._holds = 0
         """Dialogs that are being prepared."""
 
     async def on_event(self, event: Event) -> None:
         if not isinstance(event, Key | Paste) or event.is_forwarded:
             await super().on_event(event)
-        elif self._in_hand or self._holds or self._waiting:
+        elif self._in_hand is not None or self._holds or self._waiting:
             self._waiting.append(event)
             if len(self._waiting) == 1:
                 self._look_again(self._number)

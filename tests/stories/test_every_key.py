@@ -170,7 +170,7 @@ async def handled(pilot: Pilot[int]) -> None:
     assert isinstance(app, SmoltuiApp)
     for _ in range(3):
         await asyncio.sleep(0)  # on its way from the driver
-    while (app._waiting or app._in_hand or not app._message_queue.empty()) and app.return_code is None:
+    while (app._waiting or app._in_hand is not None or not app._message_queue.empty()) and app.return_code is None:
         await asyncio.sleep(0.001)
 
 
