@@ -13,6 +13,7 @@ import pytest
 from textual.app import App
 
 from smoltui.backends import services
+from smoltui.redaction import forget_secrets
 from tests import examples as examples  # loads the profile, before any test is imported
 from tests.pictures import without_home, write_png
 from tests.slurm.fixtures import cluster as cluster
@@ -112,8 +113,9 @@ def picture(request: pytest.FixtureRequest) -> Iterator[Callable[[App[object], s
 @pytest.fixture(autouse=True)
 def own_machine(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
-) -> Path:
-    """An empty home, no token, no network: nothing of the real machine is read or written."""
+) -> Iterator[Path]:
+    """An empty home, no token, no network: nothing of the real machine is read or written. Secrets of a test are
+    forgotten after it."""
     home = tmp_path_factory.mktemp("home")
     for name in (
         "HF_HUB_OFFLINE",
@@ -145,7 +147,8 @@ def own_machine(
         monkeypatch.setenv("COLORFGBG", "0;15")
     # What is installed here is not what the stories are about; the fixture `slurm` offers a Slurm.
     monkeypatch.setattr(services, "is_installed", lambda place: not place.needs)
-    return home
+    yield home
+    forget_secrets()
 
 
 @pytest.fixture

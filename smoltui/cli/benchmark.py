@@ -183,9 +183,12 @@ def _silent(event: events.Event) -> None:
 
 
 async def _run_jobs(engine: Engine, plan: BenchmarkPlan, checked: Checked, asked: Asked) -> None:
+    from smoltui.cli.runs import told_if_interrupted
+
     jobs = []
     for item in plan.items:
-        jobs.append(await benchmark_jobs.start(engine, plan, item))
+        with told_if_interrupted(engine.place):
+            jobs.append(await benchmark_jobs.start(engine, plan, item))
         if not asked.as_json:
             note(f"{item.role}: {jobs[-1].id} ({engine.place.name})")
     if asked.detach:

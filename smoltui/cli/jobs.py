@@ -132,7 +132,7 @@ async def _note_waiting(engine: Engine, run: Run) -> None:
 
 
 def pause(run_ids: Sequence[str], *, as_json: bool) -> None:
-    """Pauses runs and prints the stage of each. Raises as `runs.cancel`."""
+    """Pauses runs and prints the stage of each. Raises as `runs.for_each`."""
 
     async def work(run_id: str) -> Run:
         engine, _ = await runs.find(run_id)
@@ -169,7 +169,10 @@ async def _paid(engine: Engine, run: Run, changes: Changes, question: str, as_js
 
 
 def resume(run_ids: Sequence[str], asked: Again, *, yes: bool, as_json: bool) -> None:
-    """Resumes runs with changes and prints the stage of each; asks first if it costs money. Raises as `runs.cancel`."""
+    """Resumes runs with changes and prints the stage of each; asks first if it costs money.
+
+    Raises as `runs.for_each`.
+    """
     changes = asked.changes()
 
     async def work(run_id: str) -> Run:
@@ -182,7 +185,8 @@ def resume(run_ids: Sequence[str], asked: Again, *, yes: bool, as_json: bool) ->
             which = f"the checkpoint of step {run.kept_step}" if run.kept_step else "its newest kept checkpoint"
             question = f"Resume {run.name} ({run.id}) from {which}?"
             await _paid(engine, run, changes, question, as_json)
-        return await engine.resume(run_id, changes)
+        with runs.told_if_interrupted(engine.place):
+            return await engine.resume(run_id, changes)
 
     runs.for_each(run_ids, work, as_json)
 
@@ -196,7 +200,8 @@ def rerun(run_id: str, asked: Again, *, yes: bool, as_json: bool) -> None:
         await _ask_twice(engine, run, resume=False, yes=yes, as_json=as_json)
         if not yes:
             await _paid(engine, run, changes, f"Start {run.name} ({run.id}) again?", as_json)
-        return await engine.rerun(run_id, changes)
+        with runs.told_if_interrupted(engine.place):
+            return await engine.rerun(run_id, changes)
 
     started = runs.run_async(work())
     runs.print_run(started, as_json)

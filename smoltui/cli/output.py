@@ -11,7 +11,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import sys
+import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -187,9 +189,25 @@ def bell() -> None:
 
 
 def confirm(question: str) -> None:
-    """Asks on stderr. Raises click.Abort for no."""
-    if not click.confirm(safe_line(redact(question), 1000), err=True):
+    """Asks on stderr. Raises click.Abort for no, and for ctrl+c."""
+    with _ctrl_c_at_once():
+        answer = click.confirm(safe_line(redact(question), 1000), err=True)
+    if not answer:
         raise click.Abort
+
+
+@contextlib.contextmanager
+def _ctrl_c_at_once() -> Iterator[None]:
+    """ctrl+c interrupts what blocks here; asyncio would cancel its task instead, once the loop continues."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def flush() -> None:

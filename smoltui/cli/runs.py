@@ -5,23 +5,25 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable, Coroutine, Sequence
-from contextlib import aclosing
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from smoltui.backends.runs.engine import Engine
 from smoltui.backends.runs.known import KnownRun, known_runs
 from smoltui.backends.services import default_services, places
+from smoltui.backends.system.known_secrets import token_source
 from smoltui.backends.system.threads import in_thread
 from smoltui.cli.output import cell, log_text, note, note_error, print_error, print_json, print_log, say
 from smoltui.cli.verdicts import explained, print_verdict, settled, verdict_on
 from smoltui.core.runs import events
 from smoltui.core.runs.health import health_line
 from smoltui.core.runs.pace import as_age
-from smoltui.core.runs.run import Run, Stage
+from smoltui.core.runs.place import Place
+from smoltui.core.runs.run import LABEL, Run, Stage
 from smoltui.core.runs.run_filter import parse_filter
 from smoltui.core.runs.wording import gap_words, in_words
-from smoltui.errors import InputError, NotFoundOnHubError, ServiceError, SmoltuiError
+from smoltui.errors import InputError, NotFoundOnHubError, NotLoggedInError, ServiceError, SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
 from smoltui.suggestions import did_you_mean
 
@@ -48,6 +50,17 @@ def run_async(work: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(work)
 
 
+@contextmanager
+def told_if_interrupted(place: Place, label: str = "") -> Iterator[None]:
+    """Says on ctrl+c that the run that is being started here may exist; `label` is its unique one, if known."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        which = f" --filter label:{LABEL}={label}" if label and place.pays else ""
+        note(f"The {place.run} may have been started all the same. Look: smoltui ps -a{which}")
+        raise
+
+
 def print_event(event: events.Event, run: Run, as_json: bool) -> None:
     """Prints an event of a run: what a log shows of it, or one JSON object."""
     if as_json:
@@ -60,12 +73,13 @@ def print_event(event: events.Event, run: Run, as_json: bool) -> None:
         note(safe(redact(words), 2000))
 
 
-def ps(*, every: bool, engine: str | None, filter_text: str, quiet: bool, as_json: bool) -> None:
+def ps(*, every: bool, engine: str | None, filter_text: str, quiet: bool, as_json: bool) -> int:
     """Prints the list of runs that match `filter_text` (`core/runs/run_filter.py`), newest first.
 
     With `quiet`, only their ids. `every` includes those that ended more than `RECENT_SECONDS` ago; `engine` is the only
     one asked, None: all of them.
-    An engine or a namespace that cannot be asked is reported on stderr, and the others are listed.
+    An engine or a namespace that cannot be asked is reported on stderr, and the others are listed. The exit code is
+    then that of the failure, except for a Hub to which nobody has logged in here: it has no runs of this person.
 
     Raises:
         SmoltuiError: the one `engine` cannot be asked.
@@ -95,6 +109,9 @@ def ps(*, every: bool, engine: str | None, filter_text: str, quiet: bool, as_jso
         note("No other run matches" if wanted else "No other runs")
     else:
         note("No run matches" if wanted else "No runs. Start one: smoltui train FOLDER")
+    unused = token_source() is None
+    failures = [error for _, error in errors if not (unused and isinstance(error, NotLoggedInError))]
+    return failures[0].exit_code if failures else 0
 
 
 async def _listed(engines: Sequence[Engine], *, raises: bool) -> tuple[list[Run], list[tuple[str, SmoltuiError]]]:
@@ -325,11 +342,7 @@ async def reading_of(engine: Engine, run: Run) -> Reading | None:
 
 
 def cancel(run_ids: Sequence[str], *, as_json: bool) -> None:
-    """Stops runs and prints the stage of each. If one cannot be stopped, the others still are.
-
-    Raises:
-        SmoltuiError: the first failure; further ones are printed on stderr.
-    """
+    """Stops runs and prints the stage of each. If one cannot be stopped, the others still are. Raises as `for_each`."""
 
     async def work(run_id: str) -> Run:
         engine, _ = await find(run_id)
@@ -342,18 +355,28 @@ def cancel(run_ids: Sequence[str], *, as_json: bool) -> None:
 
 
 def for_each(run_ids: Sequence[str], work: Callable[[str], Coroutine[Any, Any, Run]], as_json: bool) -> None:
-    """Applies `work` to each run in turn, and prints the result. Raises as `cancel`."""
+    """Applies `work` to each run in turn, and prints the result, as long as somebody reads it.
 
-    async def all_of_them() -> SmoltuiError | None:
+    Raises:
+        SmoltuiError: the first failure; further ones are printed on stderr.
+        BrokenPipeError: nothing failed, but the reader has left.
+    """
+
+    async def all_of_them() -> SmoltuiError | BrokenPipeError | None:
         first: SmoltuiError | None = None
+        unread: BrokenPipeError | None = None
         for run_id in dict.fromkeys(run_ids):
             try:
-                print_run(await work(run_id), as_json)
+                run = await work(run_id)
+                if unread is None:
+                    print_run(run, as_json)
             except SmoltuiError as error:
                 if first is not None:
                     print_error(error.message, error.hint, as_json)
                 first = first or error
-        return first
+            except BrokenPipeError as error:
+                unread = error  # the others are to be canceled all the same
+        return first or unread
 
     if (error := run_async(all_of_them())) is not None:
         raise error

@@ -19,13 +19,13 @@ from smoltui.backends.system.threads import in_thread
 from smoltui.cli.confirming import confirm_cost, confirm_second
 from smoltui.cli.follow_ups import follow_up
 from smoltui.cli.output import note, print_json, print_warning, say
-from smoltui.cli.runs import exit_code, print_event, run_async
+from smoltui.cli.runs import exit_code, print_event, run_async, told_if_interrupted
 from smoltui.cli.verdicts import settled as settled_run
 from smoltui.cli.verdicts import verdict_on
 from smoltui.core.runs import events
 from smoltui.core.runs.place import Place
 from smoltui.core.runs.run import Run, RunSpec, Stage
-from smoltui.errors import InputError, RunFailedError
+from smoltui.errors import InputError, RunFailedError, ServiceError
 from smoltui.safe_text import safe_line
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ async def _trained(project: Project, settings: Settings, engine: Engine, asked: 
     warnings = await preflight.check_plan(plan, engine, force=asked.force)
     for check in warnings:
         print_warning(check.sentence, check.next_step, as_json)
-    await _ask_twice(engine, plan.spec, yes=asked.yes, as_json=as_json)
+    await _ask_twice(engine, plan.spec, yes=asked.yes or asked.dry_run, as_json=as_json)
     if asked.dry_run:
         await _preview(engine, plan.spec, as_json)
         return 0
@@ -147,7 +147,8 @@ async def _trained(project: Project, settings: Settings, engine: Engine, asked: 
     checks = tuple(f"! {check.sentence}" for check in warnings)
     spec = replace(await settled(plan), checks=checks, side_by_side=asked.side_by_side and place.here)
     spec = replace(spec, then=tuple(asked.then))
-    run = await engine.submit(spec)
+    with told_if_interrupted(place, spec.label):
+        run = await engine.submit(spec)
     async with _monitoring(project, engine, as_json) as monitor:
         monitor.take_run(run)
         await monitor.begin_steps(run, asked.then)
@@ -303,6 +304,10 @@ async def _followed(monitor: RunMonitor, engine: Engine, run: Run, as_json: bool
         else:
             again = f"smoltui logs {run.id} --follow"
             note(f"Stopped following; the {engine.place.run} continues. Follow it again: {again}")
+        raise
+    except ServiceError:
+        again = f"smoltui logs {run.id} --follow"
+        note(f"Stopped following; the {engine.place.run} may still run. Follow it again: {again}")
         raise
     return await _final(engine, followed.run)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +78,16 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(preflight_facts, "check_plan", no_checks)
     monkeypatch.setattr(hub_submit, "ship", lambda *_: None)
     return tmp_path
+
+
+@contextmanager
+def signal_of_a_terminal() -> Iterator[None]:
+    """ctrl+c arrives, which tests that run in the background ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def output(capsys: pytest.CaptureFixture[str]) -> tuple[list[Any], str]:
@@ -215,6 +228,21 @@ def test_what_a_dry_run_would_start(server: LocalHub, project: Path, capsys: pyt
     assert not server.asked("POST", "/api/jobs") and not server.jobs
 
 
+def test_a_dry_run_beside_a_run(server: LocalHub, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is started, so nothing has to be confirmed; I am warned."""
+    assert run(["train", str(project), "--on", "hub", "--yes", "--detach"]) == 0
+    capsys.readouterr()
+    assert run(["train", str(project), "--on", "hub", "--dry-run", "--json"]) == 0
+    assert "trains the same recipe" in capsys.readouterr().err and len(server.jobs) == 1
+
+
+def test_the_token_expires_while_i_follow(server: LocalHub, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """I am told that the Job may still run, and cost."""
+    later(lambda: server.spoil("GET", "^/api/jobs/ada/job0001", status=401, times=99))
+    assert run(["train", str(project), "--on", "hub", "--yes"]) == 3
+    assert "Stopped following; the Job may still run. Follow it again: smoltui logs job0001" in capsys.readouterr().err
+
+
 class TestListing:
     def test_only_those_i_ask_for(self, server: LocalHub, capsys: pytest.CaptureFixture[str]) -> None:
         """I filter by stage, label, flavor and words; what is left is JSON, or a sentence."""
@@ -238,10 +266,10 @@ class TestListing:
         """The others are listed, and I am told which one is missing, on stderr."""
         one = server.add()
         server.spoil("GET", "^/api/jobs/lab$", status=503, times=2)
-        assert run(["ps", "-a"]) == 0
+        assert run(["ps", "-a"]) == 3
         told = capsys.readouterr()
         assert one.id in told.out and "Jobs of lab are not listed" in told.err
-        assert run(["ps", "-a", "--json"]) == 0
+        assert run(["ps", "-a", "--json"]) == 3
         ((listed,), error) = output(capsys)
         assert [item["id"] for item in listed] == [one.id] and "503" in json.loads(error)["error"]
 
@@ -407,6 +435,58 @@ class TestActing:
         assert run(["cancel", "no-one", "nobody"]) == 2
         error = capsys.readouterr().err
         assert "no-one" in error and "nobody" in error
+
+    def test_cancel_into_a_pipe_that_nobody_reads(self, server: LocalHub, monkeypatch: pytest.MonkeyPatch) -> None:
+        """With `| head -1`, all of them are canceled."""
+
+        def unread(*_: object) -> None:
+            raise BrokenPipeError
+
+        jobs = [server.add() for _ in range(3)]
+        monkeypatch.setattr(runs_module, "print_run", unread)
+        assert run(["cancel", *(job.id for job in jobs)]) == 0
+        assert [job.stage for job in jobs] == ["CANCELED"] * 3
+
+    def test_ctrl_c_at_the_question(
+        self, server: LocalHub, answer: Callable[[bool], list[str]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It ends the command at once, instead of once I have answered."""
+        job = server.add(stage="COMPLETED", **JOB)
+        answer(True)
+
+        def interrupted(question: str, **_: Any) -> bool:
+            signal.raise_signal(signal.SIGINT)
+            raise AssertionError("it waits for my answer")
+
+        monkeypatch.setattr("click.confirm", interrupted)
+        with signal_of_a_terminal():
+            assert run(["rerun", job.id]) == 130
+        assert len(server.jobs) == 1
+
+    @pytest.mark.parametrize("command", ["train", "rerun", "resume"])
+    def test_ctrl_c_while_it_starts(
+        self,
+        command: str,
+        server: LocalHub,
+        project: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        """I am told that the Job may have been started, and how to look."""
+
+        async def interrupted(*_: object) -> None:
+            signal.raise_signal(signal.SIGINT)
+            await asyncio.sleep(60)
+
+        job = server.add(stage="ERROR", **JOB)
+        for name in ("submit", "rerun", "resume"):
+            monkeypatch.setattr(HubEngine, name, interrupted)
+        words = {"train": [str(project), "--on", "hub"]}.get(command, [job.id])
+        with signal_of_a_terminal():
+            assert run([command, *words, "--yes"]) == 130
+        told = capsys.readouterr().err
+        assert "The Job may have been started all the same. Look: smoltui ps -a" in told
+        assert ("label:smoltui-run=" in told) == (command == "train")
 
     def test_rerun_is_asked_for_with_its_cost(
         self, server: LocalHub, capsys: pytest.CaptureFixture[str], answer: Callable[[bool], list[str]]

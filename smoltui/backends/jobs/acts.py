@@ -13,6 +13,7 @@ from smoltui.backends.jobs import submit as hub_submit
 from smoltui.backends.jobs.job_json import id_of, labels_of, secret_names, spec_of_job, stage_of
 from smoltui.backends.runs.spec import has_project, new_label
 from smoltui.backends.runs.token_check import refuse_tokens_in_job
+from smoltui.core.runs.label_text import OURS
 from smoltui.core.runs.rerun import again, spec_of
 from smoltui.core.runs.run import FINAL, LABEL, RunSpec
 from smoltui.errors import InputError, SmoltuiError, UnreachableError
@@ -152,11 +153,8 @@ def merged_labels(known: Mapping[str, str], set_: Mapping[str, str], remove: Seq
         InputError: as `relabel`.
     """
     for key in (*set_, *remove):
-        if key == LABEL:
-            raise InputError(
-                f"This label identifies the Job after a lost response and cannot be changed: {LABEL}",
-                "Use another key.",
-            )
+        if key in OURS:
+            raise InputError(f"This label {OURS[key]} and cannot be changed: {key}", "Use another key.")
     for key, value in set_.items():
         hub_submit.check_label(key, value)
     if missing := [key for key in remove if key not in known]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from smoltui.backends.system.small_file import read_small_text
 from smoltui.core.runs.job_options import JobOptions, options_in, secret_values, volume_in
 from smoltui.core.runs.run import RunSpec
 from smoltui.errors import InputError
+from smoltui.redaction import register_secrets
 from smoltui.safe_text import safe_line
 
 if TYPE_CHECKING:
@@ -31,11 +33,11 @@ class Asked:
     resource_group: str | None = None
 
     def as_arguments(self, token: str, env: Mapping[str, str], volumes: list[Volume]) -> dict[str, Any]:
-        """Arguments of `HfApi.run_job`, with what every Job has."""
+        """Arguments of `HfApi.run_job`, with what every Job has: `token`, unless a secret is its HF_TOKEN."""
         return {
             "image": self.image,
             "env": {**self.env, **env},
-            "secrets": {**self.secrets, "HF_TOKEN": token},
+            "secrets": {"HF_TOKEN": token, **self.secrets},
             "volumes": [*volumes, *self.volumes] or None,
             "ssh": self.ssh,
             "resource_group_id": self.resource_group,
@@ -47,7 +49,7 @@ class Asked:
         return {
             "dockerImage": self.image,
             "environment": {**self.env, **env},
-            "secrets": {**self.secrets, "HF_TOKEN": token},
+            "secrets": {"HF_TOKEN": token, **self.secrets},
             "volumes": [volume.to_dict() for volume in (*volumes, *self.volumes)],
             **group,
         }
@@ -85,6 +87,16 @@ def asked_of(spec: RunSpec | None) -> Asked:
     )
 
 
+def register_secrets_of(spec: RunSpec | None) -> None:
+    """From now on, the values of the Job's secrets are removed from its log, as far as they can be read here."""
+    if spec is None:
+        return
+    with suppress(InputError):
+        options = options_in(spec.options)
+        known = _known(options, Path(spec.project)) if options.secrets else {}
+        register_secrets(*(known.get(name) for name in options.secrets))
+
+
 def missing_secrets(spec: RunSpec) -> list[str]:
     """Names of secrets that have no value here. Raises InputError: the file of secrets cannot be read."""
     options = options_in(spec.options)
@@ -101,6 +113,7 @@ def _secrets(options: JobOptions, project: Path) -> dict[str, str]:
                 f"A secret of the Job has no value here: {safe_line(name, 100)}",
                 f"Set it in {safe_line(where, 200)}, or remove it from jobs.secrets in smoltui.toml.",
             )
+    register_secrets(*(known[name] for name in options.secrets))
     return {name: known[name] for name in options.secrets}
 
 

@@ -94,6 +94,12 @@ class Continuing(ABC):
                     return await self.whole(run.id)
         return run
 
+    async def look_once(self, run_id: str) -> None:
+        """Asks the Hub what continues a run, unless it was asked before, or a list said so. Raises as `Engine.get`."""
+        first, *_ = await self.jobs_of(run_id)
+        if first.rpartition("/")[2] not in self._looked:
+            await self._look_for_later(await self.one_job(first))
+
     async def _look_for_later(self, first: Run) -> bool:
         """Asks the Hub which Jobs continue this one; whether there are others than were known. Raises as `get`."""
         later = tuple(await self.continuing(first))

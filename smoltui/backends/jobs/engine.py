@@ -17,6 +17,7 @@ from smoltui.backends.jobs import ends, watching
 from smoltui.backends.jobs import pending as job_pending
 from smoltui.backends.jobs import records as job_records
 from smoltui.backends.jobs import submit as hub_submit
+from smoltui.backends.jobs.asked import register_secrets_of
 from smoltui.backends.jobs.continuing import Continuing
 from smoltui.backends.jobs.job_json import access_of, clean, id_of, run_of, unreadable
 from smoltui.backends.jobs.line_merge import MARKER, Beginnings, Missing
@@ -230,6 +231,7 @@ class HubEngine(Continuing, Engine):
         ask, tell = partial(self._run, run_id), partial(self._note, run_id.rpartition("/")[2])
         run = await (patiently(ask, tell) if follow else ask())
         record = await in_thread(lambda: job_records.read(run.id))
+        await in_thread(lambda: register_secrets_of(spec_of((record or {}).get("spec"))))
         queue: asyncio.Queue[events.Event | BaseException | None] = asyncio.Queue(QUEUE)
         watch = Watch(self._run, run, queue)
         symptoms = Symptoms()
@@ -315,13 +317,19 @@ class HubEngine(Continuing, Engine):
                 run = await self._run(await self.current(run_id))
             current, namespace = run.id, run.namespace or ""
         run = await self._cancel(current, namespace)
-        *earlier, _ = await self.jobs_of(run_id)
-        parts = [await self.one_job(job_id) for job_id in earlier]
-        for place, part in enumerate(parts):
-            if not part.is_final:  # after a lost answer, two may have been started to continue one run
+        with suppress(ServiceError):  # this one is canceled all the same
+            await self.look_once(run_id)
+        parts = []
+        for job_id in await self.jobs_of(run_id):
+            if job_id.rpartition("/")[2] == run.id:
+                parts.append(await self._with_record(run))
+                continue
+            part = await self.one_job(job_id)
+            if not part.is_final:  # two may continue one run: after a lost answer, or started again by another program
                 await self._cancel(part.id, part.namespace or "")
-                parts[place] = await self.one_job(part.id)
-        return joined([*parts, await self._with_record(run)])
+                part = await self.one_job(part.id)
+            parts.append(part)
+        return joined(parts)
 
     async def _cancel(self, current: str, namespace: str) -> Run:
         """Cancels one Job. Raises as `cancel`."""

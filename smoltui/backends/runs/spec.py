@@ -16,6 +16,7 @@ from smoltui.core.recipe import get, output_dir_of
 from smoltui.core.recipe.packages import packages_for
 from smoltui.core.runs.accelerate import DEEPSPEED
 from smoltui.core.runs.job_options import JobOptions
+from smoltui.core.runs.label_text import OURS
 from smoltui.core.runs.place import Place
 from smoltui.core.runs.run import JOB_OUTPUT, LABEL, RunSpec, timeout_seconds
 from smoltui.core.settings.settings import Settings, options_of
@@ -83,6 +84,8 @@ def make_spec(project: Project, place: Place, recipe: RecipeFile, settings: Sett
             python=local.python,
         )
     jobs = settings.jobs
+    for key in jobs.labels.keys() & OURS.keys():
+        raise InputError(f"This label is set by smoltui alone: {key}", "Remove it from jobs.labels in smoltui.toml.")
     limit = options.timeout or jobs.timeout
     try:
         seconds = timeout_seconds(limit)

@@ -74,7 +74,7 @@ def ps_command(every: bool, engine: str | None, filter_text: str, quiet: bool, a
     """List local runs and the Jobs of all your namespaces, newest first."""
     from smoltui.cli import runs
 
-    runs.ps(every=every, engine=engine, filter_text=filter_text, quiet=quiet, as_json=as_json)
+    raise SystemExit(runs.ps(every=every, engine=engine, filter_text=filter_text, quiet=quiet, as_json=as_json))
 
 
 @click.command("logs")

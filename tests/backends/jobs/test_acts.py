@@ -165,6 +165,7 @@ class TestLabels:
             ({"a": "x" * 101}, [], "does not accept this label"),
             ({"smoltui-run": "x"}, [], "smoltui-run"),
             ({}, ["smoltui-run"], "smoltui-run"),
+            ({"smoltui-continues": "job0001"}, [], "smoltui-continues"),
             ({}, ["nothing"], "No such label: nothing"),
         ],
     )

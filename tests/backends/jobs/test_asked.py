@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from smoltui.backends.jobs.asked import asked_of, missing_secrets
+from smoltui.backends.jobs.asked import asked_of, missing_secrets, register_secrets_of
 from smoltui.core.runs.run import RunSpec
 from smoltui.errors import InputError
+from smoltui.redaction import forget_secrets, redact
 
 ASKED = {
     "env": {"A": "b"},
@@ -43,6 +44,27 @@ def test_secrets_come_from_the_file_and_the_environment(tmp_path: Path, monkeypa
     assert "from-file" not in repr(asked) and "other-value" not in repr(spec)
     request = asked.as_json("token", {}, [])
     assert request["resourceGroupId"] == "g1" and request["volumes"][0]["mountPath"] == "/cache"
+
+
+def test_a_token_of_my_own_for_the_job(tmp_path: Path) -> None:
+    """A Job that I give a restricted token doesn't get that of my account."""
+    (tmp_path / ".env").write_text("HF_TOKEN=restricted-token\n")
+    asked = asked_of(spec_in(tmp_path, secrets=["HF_TOKEN"], secrets_file=".env"))
+    assert asked.as_arguments("token", {}, [])["secrets"] == {"HF_TOKEN": "restricted-token"}
+    assert asked.as_json("token", {}, [])["secrets"] == {"HF_TOKEN": "restricted-token"}
+
+
+def test_values_of_secrets_are_removed_from_now_on(tmp_path: Path) -> None:
+    """From what is shown of the Job that is started with them, and of one that was started before."""
+    (tmp_path / ".env").write_text("MINE=opaque-kangaroo\nSHORT=ab\n")
+    spec = spec_in(tmp_path, secrets=["MINE", "SHORT"], secrets_file=".env")
+    asked_of(spec)
+    assert "kangaroo" not in redact("it is opaque-kangaroo")
+    forget_secrets()
+    register_secrets_of(spec)
+    assert "kangaroo" not in redact("it is opaque-kangaroo")
+    register_secrets_of(None)
+    register_secrets_of(spec_in(tmp_path, secrets=["MINE"], secrets_file="none"))
 
 
 def test_a_secret_without_a_value_starts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

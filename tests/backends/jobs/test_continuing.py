@@ -185,6 +185,20 @@ async def test_what_continues_elsewhere_is_canceled(server: LocalHub, spec: RunS
         assert hint and f"smoltui resume {stopped.id}" in hint and second.id not in hint
 
 
+async def test_all_that_continue_a_run_are_canceled(server: LocalHub, spec: RunSpec) -> None:
+    """`hf jobs rerun` copies the labels: two Jobs continue one run, and only one of them is known here."""
+    engine = HubEngine()
+    stopped = await timed_out(engine, server, spec)
+    await engine.resume(stopped.id, MORE)
+    second = server.jobs["job0002"]
+    copy = server.add(stage="RUNNING", **{**second.spec, "labels": {**second.spec["labels"], "smoltui-run": "other"}})
+    second.stage = "RUNNING"
+    elsewhere = HubEngine()
+    assert (await elsewhere.get(stopped.id)).stage == "RUNNING"
+    assert (await elsewhere.cancel(stopped.id)).stage == "CANCELED"
+    assert (second.stage, copy.stage) == ("CANCELED", "CANCELED")
+
+
 async def test_what_continues_elsewhere_is_not_continued_a_second_time(server: LocalHub, spec: RunSpec) -> None:
     """Also by an app whose list is older."""
     old = HubEngine()
