@@ -7,6 +7,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,17 @@ BENCH = {package(line) for line in PROJECT["optional-dependencies"]["bench"]}
 DEV = {package(line) for line in PROJECT["optional-dependencies"]["dev"]}
 
 
-def imports(code: str) -> set[str]:
+def called(function: ast.expr) -> str:
+    """The last name of what is called."""
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+@cache
+def imports_of(path: Path) -> frozenset[str]:
+    return imports(path.read_text(encoding="utf-8"))
+
+
+def imports(code: str) -> frozenset[str]:
     """The packages that this code imports anywhere: at the top, in functions, for type checking."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(code)):
@@ -60,10 +71,10 @@ def imports(code: str) -> set[str]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names.add(node.module)
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "importorskip")):
+        elif isinstance(node, ast.Call) and called(node.func) in ("import_module", "importorskip"):
             names |= {str(arg.value) for arg in node.args[:1] if isinstance(arg, ast.Constant)}
     tops = {name.partition(".")[0] for name in names}
-    return {PACKAGES.get(name, name) for name in tops - set(sys.stdlib_module_names) - OURS - STUBS}
+    return frozenset(PACKAGES.get(name, name) for name in tops - sys.stdlib_module_names - OURS - STUBS)
 
 
 STUBS = {"_typeshed"}
@@ -75,7 +86,7 @@ def imported(paths: Iterable[Path]) -> dict[str, list[str]]:
     """Package → the files that import it."""
     found: dict[str, list[str]] = {}
     for path in paths:
-        for name in imports(path.read_text(encoding="utf-8")):
+        for name in imports_of(path):
             found.setdefault(name, []).append(path.relative_to(ROOT).as_posix())
     return found
 
