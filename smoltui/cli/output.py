@@ -190,9 +190,14 @@ def bell() -> None:
 
 def confirm(question: str) -> None:
     """Asks on stderr. Raises click.Abort for no, and for ctrl+c."""
-    with _ctrl_c_at_once():
-        answer = click.confirm(safe_line(redact(question), 1000), err=True)
+    try:
+        with _ctrl_c_at_once():
+            answer = click.confirm(safe_line(redact(question), 1000), err=True)
+    except click.Abort:
+        _write("", err=True)  # behind ^C
+        answer = False
     if not answer:
+        _write("Not done", err=True)
         raise click.Abort
 
 
