@@ -207,8 +207,8 @@ class LocalHub:
         self._stopping = threading.Event()
 
     def spoil(self, method: str, path: str, *, times: int = 1, **how: Any) -> None:
-        """Spoils the next answers: `status` (with `body`, `headers`), or `how` close, silent or html; with `after`
-        only once the request has had its effect."""
+        """Spoils the next answers: `status` (with `body`, `headers`), or `how` close, silent, garbage or html; with
+        `after` only once the request has had its effect."""
         self._faults.append({"method": method, "path": re.compile(path), "times": times, **how})
 
     def add(
@@ -330,6 +330,8 @@ class _Handler(BaseHTTPRequestHandler):
                 while not self.server.hub.stopping and not self._gone(0.05):
                     pass
                 self.close_connection = True
+            case "garbage":
+                self._send(200, b"\x00\xff not json at all {", {})
             case "html":
                 self._send(200, "<html>please log in</html>", {"Content-Type": "text/html"})
             case _:

@@ -616,6 +616,16 @@ class TestScheduled:
         assert not server.jobs and len(server.scheduled) == 1
         assert run([*create]) == 130 and len(server.scheduled) == 1
 
+    def test_a_hub_that_does_nothing(self, server: LocalHub, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """It accepts that a schedule is deleted, which is still there: no success, and exit code 3."""
+        assert run(["scheduled", "create", str(project), "--schedule", "@daily", "--yes"]) == 0
+        (item,) = server.scheduled
+        capsys.readouterr()
+        server.spoil("DELETE", f"/{item}$", how="garbage")
+        assert run(["scheduled", "delete", item, "--yes", "--json"]) == 3
+        lines, error = output(capsys)
+        assert lines == [] and f"the scheduled Job {item} still exists" in json.loads(error)["error"]
+
     def test_out_of_a_job(self, server: LocalHub, capsys: pytest.CaptureFixture[str]) -> None:
         """What one Job did, each week from now on, in the organization that it ran for."""
         job = server.add(stage="COMPLETED", namespace="lab", **JOB)

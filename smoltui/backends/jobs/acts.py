@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from smoltui.backends.hub import client as hub
 from smoltui.backends.hub.errors import never_sent, not_the_hub
@@ -19,6 +19,7 @@ from smoltui.core.runs.run import FINAL, LABEL, RunSpec
 from smoltui.errors import InputError, SmoltuiError, UnreachableError
 from smoltui.safe_text import safe_line
 
+T = TypeVar("T")
 TOKEN_SECRET = "HF_TOKEN"
 """The one secret whose value is known here: the token of this machine."""
 
@@ -105,6 +106,39 @@ def described(data: object, doing: str) -> dict[str, Any]:
     return data
 
 
+async def confirmed(
+    send: Callable[[], Awaitable[object]],
+    look: Callable[[], Awaitable[T | None]],
+    *,
+    undone: str,
+    unclear: str,
+    see: str,
+) -> T:
+    """What `look` finds after the request `send`, whose response proves nothing: None means that it had no effect.
+
+    `undone` and `unclear` say so after "The Hub accepted this, but", and of what may have happened; `see` is the
+    command that shows it.
+
+    Raises:
+        UnreachableError: it had no effect, or nobody knows.
+        SmoltuiError: as `send`, if that failed and had no effect.
+    """
+    lost: SmoltuiError | None = None
+    try:
+        await send()
+    except SmoltuiError as error:
+        if not may_have_worked(error):
+            raise
+        lost = error
+    check = f"When the Hub is reachable, check before retrying: {see}"
+    found = await hub_submit.look_again(look, lost, f"The Hub did not confirm this: {unclear}", check)
+    if found is not None:
+        return found
+    if lost is not None:
+        raise lost
+    raise UnreachableError(f"The Hub accepted this, but {undone}", f"Wait a moment and check, then try again: {see}")
+
+
 async def relabel(
     job: Mapping[str, object], namespace: str, set_: Mapping[str, str], remove: Sequence[str]
 ) -> dict[str, Any]:
@@ -114,17 +148,33 @@ async def relabel(
 
     Raises:
         InputError: a label that the Hub would reject, a missing one to be removed, or smoltui's own.
-        ServiceError: the Hub refused or did not respond; retrying is harmless.
+        ServiceError: the Hub refused, did not respond, or did nothing; retrying is harmless.
     """
     job_id = str(job.get("id"))
     labels = merged_labels(labels_of(job), set_, remove)
     if labels == labels_of(job):
         return dict(job)
-    doing = f"change the labels of {safe_line(job_id, 60)}"
+    shown = safe_line(job_id, 60)
+    doing = f"change the labels of {shown}"
     async with hub.session(doing) as session:
+
+        async def look() -> dict[str, Any] | None:
+            now = described(await session.get(hub.jobs_path(namespace, job_id), doing=doing), doing)
+            return now if are_set(labels_of(now), set_, remove) else None
+
         path = hub.jobs_path(namespace, job_id, "labels")
-        response = await session.send("PUT", path, doing=doing, body={"labels": labels})
-        return described(hub.decoded(response, doing), doing)
+        return await confirmed(
+            lambda: session.send("PUT", path, doing=doing, body={"labels": labels}),
+            look,
+            undone=f"the labels of {shown} are unchanged",
+            unclear=f"the labels of {shown} may or may not have been changed",
+            see=f"smoltui labels {shown}",
+        )
+
+
+def are_set(labels: Mapping[str, str], set_: Mapping[str, str], remove: Sequence[str]) -> bool:
+    """Whether a change of labels is in these."""
+    return all(labels.get(key) == value for key, value in set_.items()) and not set(remove) & set(labels)
 
 
 async def exposed(

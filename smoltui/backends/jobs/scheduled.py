@@ -6,13 +6,14 @@ unique label and is found by it, a triggered one is distinguished from the Jobs 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from smoltui.backends.hub import client as hub
 from smoltui.backends.hub.errors import not_the_hub
 from smoltui.backends.jobs import submit as hub_submit
-from smoltui.backends.jobs.acts import described, may_have_worked, merged_labels, with_token
+from smoltui.backends.jobs.acts import are_set, confirmed, described, may_have_worked, merged_labels, with_token
 from smoltui.backends.jobs.asked import asked_of
 from smoltui.backends.jobs.job_json import id_of, labels_of, run_of, scheduled_of, spec_of_job, unreadable_scheduled
 from smoltui.backends.jobs.listing import first_found, from_all
@@ -21,7 +22,7 @@ from smoltui.backends.runs.spec import new_label
 from smoltui.backends.runs.token_check import refuse_tokens
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.runs.run import LABEL, Run, RunSpec
-from smoltui.core.runs.scheduled import ScheduledJob, checked_schedule
+from smoltui.core.runs.scheduled import ScheduledJob, as_fields, checked_schedule
 from smoltui.errors import InputError, NotFoundOnHubError, SmoltuiError, UnreachableError
 from smoltui.safe_text import safe_line
 
@@ -30,6 +31,21 @@ SCHEDULE_LABEL = "smoltui-schedule"
 MAKING = "create the scheduled Job"
 NOT_SCHEDULED = ("ssh", "network")
 """Properties of a Job that a scheduled one cannot have (Hub, scheduled Jobs)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Act:
+    """An act on a scheduled Job: in words, and as a request."""
+
+    doing: str
+    """Completes "could not": `suspend`."""
+    done: str
+    """Completes "may have been": `suspended`."""
+    undone: str
+    """What it is if the Hub did nothing: `is not suspended`."""
+    method: str
+    path: str = ""
+    """Behind the path of the scheduled Job."""
 
 
 class ScheduledJobs:
@@ -163,29 +179,38 @@ class ScheduledJobs:
         return await self._make(namespace, new_label(), spec, schedule, suspended, concurrency)
 
     async def reschedule(self, scheduled_id: str, schedule: str) -> ScheduledJob:
-        """Changes when it starts Jobs. Raises as `get`; InputError: the schedule cannot be used."""
-        return await self._put(scheduled_id, "POST", "schedule", {"schedule": _checked(schedule)})
+        """Changes when it starts Jobs. Raises as `suspend`; InputError: the schedule cannot be used."""
+        wanted, item = _checked(schedule), await self.get(scheduled_id)
+        act = _Act("reschedule", "rescheduled", f"still has the schedule '{item.schedule}'", "POST", "schedule")
+
+        def has_it(now: ScheduledJob) -> bool:
+            # The Hub may write the new one in its own way.
+            return now.schedule != item.schedule or as_fields(now.schedule) == as_fields(wanted)
+
+        return await self._change(item, act, has_it, {"schedule": wanted})
 
     async def labels(self, scheduled_id: str, set_: Mapping[str, str], remove: Sequence[str] = ()) -> ScheduledJob:
         """Sets some labels of its Jobs, removes others and keeps the rest. Raises as `acts.relabel`."""
         item = await self.get(scheduled_id)
-        return await self._put(scheduled_id, "PUT", "labels", {"labels": merged_labels(item.labels, set_, remove)})
-
-    async def _put(self, scheduled_id: str, method: str, what: str, body: Mapping[str, object]) -> ScheduledJob:
-        item = await self.get(scheduled_id)
-        doing = f"change the {what} of the scheduled Job {safe_line(item.id, 60)}"
-        async with hub.session(doing) as session:
-            path = hub.scheduled_path(item.namespace or "", item.id, what)
-            await session.send(method, path, doing=doing, body=dict(body))
-        return await self.get(item.id)
+        body = {"labels": merged_labels(item.labels, set_, remove)}
+        act = _Act("relabel", "relabeled", "still has its old labels", "PUT", "labels")
+        return await self._change(item, act, lambda now: are_set(now.labels, set_, remove), body)
 
     async def suspend(self, scheduled_id: str) -> ScheduledJob:
-        """Suspends it until it is resumed; a running Job continues. Raises as `get`."""
-        return await self._do(scheduled_id, "suspend")
+        """Suspends it until it is resumed; a running Job continues.
+
+        Raises:
+            UnreachableError: the Hub did nothing, or nobody knows. Else as `get`.
+        """
+        item = await self.get(scheduled_id)
+        act = _Act("suspend", "suspended", "is not suspended", "POST", "suspend")
+        return await self._change(item, act, lambda now: now.suspended is not False)
 
     async def resume(self, scheduled_id: str) -> ScheduledJob:
-        """Resumes it: it starts Jobs again from its next time. Raises as `get`."""
-        return await self._do(scheduled_id, "resume")
+        """Resumes it: it starts Jobs again from its next time. Raises as `suspend`."""
+        item = await self.get(scheduled_id)
+        act = _Act("resume", "resumed", "is still suspended", "POST", "resume")
+        return await self._change(item, act, lambda now: now.suspended is not True)
 
     async def trigger(self, scheduled_id: str) -> Run:
         """Starts one of its Jobs now and returns it; the schedule does not change. Never starts two.
@@ -224,21 +249,54 @@ class ScheduledJobs:
             raise UnreachableError(f"{error.message}; no Job was started", "Try again.") from error
 
     async def delete(self, scheduled_id: str) -> ScheduledJob:
-        """Deletes it permanently and returns its last state; a running Job continues. Raises as `get`."""
+        """Deletes it permanently and returns its last state; a running Job continues. Raises as `suspend`."""
         item = await self.get(scheduled_id)
-        doing = f"delete the scheduled Job {safe_line(item.id, 60)}"
-        async with hub.session(doing) as session:
-            await session.send("DELETE", hub.scheduled_path(item.namespace or "", item.id), doing=doing)
-        return item
+
+        async def look() -> ScheduledJob | None:
+            try:
+                await self.get(item.id)
+            except NotFoundOnHubError:
+                return item
+            return None
+
+        return await self._act(item, _Act("delete", "deleted", "still exists", "DELETE"), look)
 
     # -- implementation
 
-    async def _do(self, scheduled_id: str, verb: str) -> ScheduledJob:
-        item = await self.get(scheduled_id)
-        doing = f"{verb} the scheduled Job {safe_line(item.id, 60)}"
+    async def _change(
+        self,
+        item: ScheduledJob,
+        act: _Act,
+        is_done: Callable[[ScheduledJob], bool],
+        body: Mapping[str, object] | None = None,
+    ) -> ScheduledJob:
+        """`item` as it is afterwards. Raises as `suspend`."""
+
+        async def look() -> ScheduledJob | None:
+            now = await self.get(item.id)
+            return now if is_done(now) else None
+
+        return await self._act(item, act, look, body)
+
+    async def _act(
+        self,
+        item: ScheduledJob,
+        act: _Act,
+        look: Callable[[], Awaitable[ScheduledJob | None]],
+        body: Mapping[str, object] | None = None,
+    ) -> ScheduledJob:
+        """What `look` finds after an act on `item`. Raises as `suspend`."""
+        which = f"the scheduled Job {safe_line(item.id, 60)}"
+        doing = f"{act.doing} {which}"
+        path = hub.scheduled_path(item.namespace or "", item.id, *filter(None, [act.path]))
         async with hub.session(doing) as session:
-            await session.send("POST", hub.scheduled_path(item.namespace or "", item.id, verb), doing=doing)
-        return await self.get(item.id)
+            return await confirmed(
+                lambda: session.send(act.method, path, doing=doing, body=body),
+                look,
+                undone=f"{which} {act.undone}",
+                unclear=f"{which} may or may not have been {act.done}",
+                see="smoltui scheduled list",
+            )
 
     async def _make(
         self, namespace: str, label: str, job_spec: Mapping[str, Any], schedule: str, suspended: bool, concurrency: bool

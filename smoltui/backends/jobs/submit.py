@@ -369,8 +369,12 @@ def _may_have_started(error: Exception) -> bool:
     return isinstance(error, AttributeError | KeyError | TypeError | ValueError)
 
 
-async def look_again(look: Callable[[], Awaitable[T | None]], error: Exception, unclear: str, hint: str) -> T | None:
-    """What `look` finds after a lost response; None if there is certainly nothing.
+async def look_again(
+    look: Callable[[], Awaitable[T | None]], error: Exception | None, unclear: str, hint: str
+) -> T | None:
+    """What `look` finds after a response that was lost with `error`, or that proves nothing (None).
+
+    None if there is certainly nothing.
 
     Raises:
         UnreachableError: this could not be determined; it has `unclear` and `hint`.
@@ -388,7 +392,7 @@ async def look_again(look: Callable[[], Awaitable[T | None]], error: Exception, 
         except SmoltuiError as caught:
             problem = caught
     if problem is not None:
-        raise UnreachableError(unclear, hint) from error
+        raise UnreachableError(unclear, hint) from error or problem
     return None
 
 

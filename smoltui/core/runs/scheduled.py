@@ -7,7 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-ALIASES = ("@hourly", "@daily", "@weekly", "@monthly", "@yearly", "@annually")
+_FIELDS_OF = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+}
+ALIASES = tuple(_FIELDS_OF)
 """Values that the Hub accepts instead of a cron expression (huggingface_hub 2.4, `create_scheduled_job`)."""
 
 _FIELDS = ("minute", "hour", "day of the month", "month", "day of the week")
@@ -86,3 +94,8 @@ def checked_schedule(text: str) -> str:
         if not _PART.fullmatch(part):
             raise ValueError(f"the {name} must be a number, *, a range, or a list of these, not: {part}")
     return " ".join(parts)
+
+
+def as_fields(schedule: str) -> str:
+    """The cron expression that a schedule stands for."""
+    return _FIELDS_OF.get(schedule, schedule)

@@ -249,6 +249,21 @@ class TestNamespaces:
             await HubEngine().get("nothing")
 
 
+class TestChangedLabels:
+    @pytest.mark.parametrize("spoilt", [{"how": "garbage"}, {"status": 200, "body": {"x": 1}}, {"status": 202}])
+    async def test_a_hub_that_accepts_and_does_nothing(self, server: LocalHub, spoilt: dict[str, Any]) -> None:
+        job = server.add()
+        server.spoil("PUT", "/labels$", **spoilt)
+        with pytest.raises(UnreachableError, match="accepted this, but the labels of job0001 are unchanged") as caught:
+            await HubEngine().labels(job.id, {"a": "b"})
+        assert "smoltui labels job0001" in caught.value.hint
+
+    async def test_a_lost_answer(self, server: LocalHub) -> None:
+        job = server.add(labels={"old": "x"})
+        server.spoil("PUT", "/labels$", after=True, how="close")
+        assert (await HubEngine().labels(job.id, {"a": "b"}, ["old"])).labels == {"a": "b"}
+
+
 class TestAccess:
     def test_ssh_and_ports(self) -> None:
         status = {

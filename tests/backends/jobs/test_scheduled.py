@@ -261,6 +261,81 @@ class TestLiving:
         assert not server.asked("POST", "")
 
 
+CHANGES: dict[str, tuple[str, str, Callable[[ScheduledJobs, str], Awaitable[Any]], str, str]] = {
+    "suspend": ("POST", "/suspend$", lambda jobs, item: jobs.suspend(item), "is not suspended", "suspended"),
+    "resume": ("POST", "/resume$", lambda jobs, item: jobs.resume(item), "is still suspended", "resumed"),
+    "reschedule": (
+        "POST",
+        "/schedule$",
+        lambda jobs, item: jobs.reschedule(item, "@hourly"),
+        "still has the schedule '@daily'",
+        "rescheduled",
+    ),
+    "labels": ("PUT", "/labels$", lambda jobs, item: jobs.labels(item, {"z": "1"}), "has its old labels", "relabeled"),
+    "delete": ("DELETE", "/sched0001$", lambda jobs, item: jobs.delete(item), "still exists", "deleted"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+class TestWhatTheHubDid:
+    @pytest.fixture
+    def item(self, server: LocalHub, change: str) -> Scheduled:
+        item = made(server)
+        item.body["suspend"] = change == "resume"
+        return item
+
+    @pytest.mark.parametrize("spoilt", [{"how": "garbage"}, {"status": 200, "body": {"x": 1}}, {"status": 202}])
+    async def test_nothing_although_it_accepted(
+        self, server: LocalHub, item: Scheduled, change: str, spoilt: dict[str, Any]
+    ) -> None:
+        """Its response says that all is well; I am told that nothing was done, and where to look."""
+        method, path, act, undone, _ = CHANGES[change]
+        server.spoil(method, path, **spoilt)
+        with pytest.raises(
+            UnreachableError, match=f"The Hub accepted this, but the scheduled Job sched0001.* {undone}"
+        ):
+            await act(ScheduledJobs(), item.id)
+
+    @pytest.mark.parametrize("spoilt", [{"how": "close"}, {"how": "garbage"}, {"status": 503}])
+    async def test_it_although_the_answer_was_lost(
+        self, server: LocalHub, item: Scheduled, change: str, spoilt: dict[str, Any]
+    ) -> None:
+        method, path, act, _, _ = CHANGES[change]
+        server.spoil(method, path, after=True, **spoilt)
+        assert (await act(ScheduledJobs(), item.id)).id == item.id
+
+    async def test_a_change_that_was_lost(self, server: LocalHub, item: Scheduled, change: str) -> None:
+        """It never arrived, which the Hub can tell me."""
+        method, path, act, _, _ = CHANGES[change]
+        server.spoil(method, path, how="close")
+        with pytest.raises(UnreachableError, match=r"could not .* the scheduled Job sched0001"):
+            await act(ScheduledJobs(), item.id)
+
+    async def test_what_nobody_knows(self, server: LocalHub, item: Scheduled, change: str) -> None:
+        """The connection is lost for good: it is not said that it failed, but how to look."""
+        method, path, act, _, done = CHANGES[change]
+        scheduled = ScheduledJobs()
+        await scheduled.get(item.id)
+        original = server.fault
+
+        def dead(asked: str, where: str) -> dict[str, Any] | None:
+            return {"status": 503} if asked == "GET" and server.asked(method, path) else original(asked, where)
+
+        server.fault = dead  # type: ignore[method-assign]
+        server.spoil(method, path, after=True, how="close")
+        with pytest.raises(UnreachableError, match=f"sched0001 may or may not have been {done}") as caught:
+            await act(scheduled, item.id)
+        assert "smoltui scheduled list" in caught.value.hint
+
+
+async def test_a_schedule_in_the_hubs_own_form(server: LocalHub) -> None:
+    """It lists @daily as its five fields: setting @daily is no failure."""
+    item = made(server)
+    item.body["schedule"] = "0 0 * * *"
+    server.spoil("POST", "/schedule$", status=200, body={})
+    assert (await ScheduledJobs().reschedule(item.id, "@daily")).schedule == "0 0 * * *"
+
+
 CALLS: dict[str, tuple[str, str, Callable[[ScheduledJobs, str, dict[str, Any]], Awaitable[Any]]]] = {
     "list": ("GET", "^/api/scheduled-jobs/", lambda scheduled, _, __: scheduled.list_all()),
     "get": ("GET", "/sched0001$", lambda scheduled, item, _: scheduled.get(f"ada/{item}")),
@@ -295,6 +370,7 @@ async def test_each_refusal_is_a_sentence_and_a_next_step(
 ) -> None:
     method, path, act = CALLS[call]
     item, job = made(server), server.add(dockerImage="i")
+    item.body["suspend"] = call == "resume"
     server.spoil(method, path, times=2, status=status, headers={"Retry-After": "9"}, body={"error": f"\x1b[2J {TOKEN}"})
     with pytest.raises(error) as caught:
         await act(ScheduledJobs(), item.id, job.as_json())
@@ -307,13 +383,12 @@ async def test_a_hub_that_says_nothing_or_is_none(server: LocalHub, monkeypatch:
     """A silent server costs the time limit; a login page is reported as such, or as a lost response."""
     method, path, act = CALLS[call]
     item, job = made(server), server.add(dockerImage="i")
+    item.body["suspend"] = call == "resume"
     monkeypatch.setattr(hub, "TOTAL_SECONDS", 0.4)
     server.spoil(method, path, how="silent", times=2)
     with pytest.raises(UnreachableError) as caught:
         await act(ScheduledJobs(), item.id, job.as_json())
     assert caught.value.hint
-    if call in ("suspend", "resume", "delete"):
-        return  # what they answer is not read; the next question tells
     server.spoil(method, path, how="html", times=2)
     with pytest.raises(UnreachableError):
         await act(ScheduledJobs(), item.id, job.as_json())
