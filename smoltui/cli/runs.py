@@ -342,20 +342,31 @@ async def reading_of(engine: Engine, run: Run) -> Reading | None:
 
 
 def cancel(run_ids: Sequence[str], *, as_json: bool) -> None:
-    """Stops runs and prints the stage of each. If one cannot be stopped, the others still are. Raises as `for_each`."""
+    """Stops runs and prints the stage of each. If one cannot be stopped, the others still are.
+
+    Raises as `for_each`, and ServiceError: a run is still running.
+    """
 
     async def work(run_id: str) -> Run:
         engine, _ = await find(run_id)
-        run = await engine.cancel(run_id)
-        if not run.is_final and not as_json:
-            note(f"Asked to cancel {run.id}, but it is still running. Wait for its end: smoltui wait {run.id}")
-        return run
+        return await engine.cancel(run_id)
 
-    for_each(run_ids, work, as_json)
+    def check(run: Run) -> None:
+        if not run.is_final:
+            raise ServiceError(
+                f"Asked to cancel {run.id}, but it is still running", f"Wait for its end: smoltui wait {run.id}"
+            )
+
+    for_each(run_ids, work, as_json, check)
 
 
-def for_each(run_ids: Sequence[str], work: Callable[[str], Coroutine[Any, Any, Run]], as_json: bool) -> None:
-    """Applies `work` to each run in turn, and prints the result, as long as somebody reads it.
+def for_each(
+    run_ids: Sequence[str],
+    work: Callable[[str], Coroutine[Any, Any, Run]],
+    as_json: bool,
+    check: Callable[[Run], object] = lambda run: None,
+) -> None:
+    """Applies `work` to each run in turn, prints the result as long as somebody reads it, and then checks it.
 
     Raises:
         SmoltuiError: the first failure; further ones are printed on stderr.
@@ -368,14 +379,16 @@ def for_each(run_ids: Sequence[str], work: Callable[[str], Coroutine[Any, Any, R
         for run_id in dict.fromkeys(run_ids):
             try:
                 run = await work(run_id)
-                if unread is None:
-                    print_run(run, as_json)
+                try:
+                    if unread is None:
+                        print_run(run, as_json)
+                except BrokenPipeError as error:
+                    unread = error  # the others are to be canceled all the same
+                check(run)
             except SmoltuiError as error:
                 if first is not None:
                     print_error(error.message, error.hint, as_json)
                 first = first or error
-            except BrokenPipeError as error:
-                unread = error  # the others are to be canceled all the same
         return first or unread
 
     if (error := run_async(all_of_them())) is not None:

@@ -150,12 +150,18 @@ def test_a_known_id_is_not_what_was_meant_instead_of_itself(
 
 
 def test_a_cancel_without_effect_is_said(server: LocalHub, capsys: pytest.CaptureFixture[str]) -> None:
-    """The Hub accepts the request, and the Job runs on: I am told, and how to wait for its end."""
-    job = server.add(["a"])
-    server.spoil("POST", f"{job.id}/cancel$", status=200, body={})
-    assert run(["cancel", job.id]) == 0
-    said = capsys.readouterr().err
-    assert f"Asked to cancel {job.id}, but it is still running. Wait for its end: smoltui wait {job.id}" in said
+    """The Hub accepts the request, and the Job runs on: I am told, and how to wait for its end; a script notices."""
+    job, ended, other = server.add(["a"]), server.add(stage="COMPLETED"), server.add(["b"])
+    server.spoil("POST", f"{job.id}/cancel$", times=2, status=200, body={})
+    assert run(["cancel", job.id]) == 3
+    told = capsys.readouterr()
+    assert f"Asked to cancel {job.id}, but it is still running" in told.err and f"{job.id}: RUNNING" in told.out
+    assert f"Wait for its end: smoltui wait {job.id}" in told.err
+    assert run(["cancel", job.id, other.id, "--json"]) == 3
+    lines, error = output(capsys)
+    assert [line["stage"] for line in lines] == ["RUNNING", "CANCELED"]
+    assert "still running" in json.loads(error)["error"]
+    assert run(["cancel", ended.id, other.id]) == 0
 
 
 def test_why_jobs_failed_is_the_same_everywhere(server: LocalHub, capsys: pytest.CaptureFixture[str]) -> None:
