@@ -21,10 +21,12 @@ async def confirm_cost(
     as_json: bool,
     *,
     attempts: int | None = None,
+    each: str = "",
 ) -> None:
     """Asks for confirmation, stating the most that a run can cost; returns after a yes.
 
-    `seconds` is its timeout, `attempts` how often it is started if it fails (None: once).
+    `seconds` is its timeout, `attempts` how often it is started if it fails (None: once). `each` says that this is the
+    cost of one run of several: `each time`.
 
     Raises:
         InputError: nobody can be asked, or there is no such flavor.
@@ -38,7 +40,7 @@ async def confirm_cost(
     flavor = known.get(flavor_name or "")
     if flavor is None:
         raise InputError(f"Unknown flavor: {safe_line(flavor_name or 'none given', 60)}", f"Known: {', '.join(known)}")
-    cost = usd(worst_cost(flavor, seconds, attempts))
+    cost = " ".join(filter(None, [usd(worst_cost(flavor, seconds, attempts)), each]))
     confirm(f"{flavor.name} for at most {limit_words(seconds, attempts)}: at most {cost}. {question}")
 
 

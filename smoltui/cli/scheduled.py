@@ -13,7 +13,7 @@ from smoltui.cli.jobs import parsed_labels, print_labels
 from smoltui.cli.output import cell, note, note_error, print_json, print_warning, say
 from smoltui.core.runs.pace import as_age
 from smoltui.core.runs.run import HUB_TIMEOUT_SECONDS, Run
-from smoltui.core.runs.scheduled import ScheduledJob, checked_schedule
+from smoltui.core.runs.scheduled import ScheduledJob, checked_schedule, each_time
 from smoltui.errors import InputError
 from smoltui.safe_text import redact, safe_line
 
@@ -128,7 +128,9 @@ async def _confirm(paid: Engine, flavor: str | None, seconds: float, asked: Crea
     """Asks whether to create it, unless `yes`. Raises as `confirm_cost`."""
     if not asked.yes:
         question = f"Start this Job on schedule '{asked.schedule}' (UTC)? Your token is stored for it as a secret."
-        await confirming.confirm_cost(paid, flavor, seconds, question, asked.as_json, attempts=attempts)
+        await confirming.confirm_cost(
+            paid, flavor, seconds, question, asked.as_json, attempts=attempts, each=each_time(asked.schedule)
+        )
 
 
 def inspect(scheduled_id: str, *, as_json: bool) -> None:

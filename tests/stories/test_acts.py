@@ -153,6 +153,7 @@ async def test_ports_are_opened_and_a_schedule_is_changed(app: SmoltuiApp, serve
         await wait_until(lambda: "None yet." in said(app))
         await pilot.press("a", "enter")
         await wait_until(lambda: "Start this Job on schedule '@daily'" in said(app))
+        assert "each time (once a day). Your token" in " ".join(said(app).split())
         await pilot.press("y")
         await wait_until(lambda: "never started" in said(app), 10)
         (item,) = server.scheduled.values()

@@ -586,7 +586,9 @@ class TestScheduled:
         """I schedule my project each night, look when it comes, suspend and resume it, start one now, and delete it."""
         asked = answer(True)
         assert run(["scheduled", "create", str(project), "--schedule", "0 3 * * *"]) == 0
-        assert "at most 7.50 USD" in asked[0] and "on schedule '0 3 * * *' (UTC)" in asked[0]
+        assert (
+            "at most 7.50 USD each time (once a day). Start" in asked[0] and "on schedule '0 3 * * *' (UTC)" in asked[0]
+        )
         (item,) = server.scheduled.values()
         assert item.body["jobSpec"]["flavor"] == "a100-large" and item.id in capsys.readouterr().out
         assert run(["scheduled", "list"]) == 0
@@ -597,7 +599,7 @@ class TestScheduled:
         assert run(["scheduled", "resume", item.id, "--json"]) == 0
         assert output(capsys)[0][0]["suspended"] is False
         assert run(["scheduled", "trigger", item.id]) == 0
-        assert "at most 7.50 USD" in asked[1] and "job0001: SCHEDULING" in capsys.readouterr().out
+        assert "at most 7.50 USD. Start" in asked[1] and "job0001: SCHEDULING" in capsys.readouterr().out
         assert run(["scheduled", "list", "--json"]) == 0
         ((listed,), _) = output(capsys)
         assert listed[0]["last_run"] == "job0001" and TOKEN not in json.dumps(listed)

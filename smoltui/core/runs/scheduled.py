@@ -99,3 +99,39 @@ def checked_schedule(text: str) -> str:
 def as_fields(schedule: str) -> str:
     """The cron expression that a schedule stands for."""
     return _FIELDS_OF.get(schedule, schedule)
+
+
+_OFTEN = {"@weekly": "once a week", "@monthly": "once a month", "@yearly": "once a year", "@annually": "once a year"}
+
+
+def how_often(schedule: str) -> str:
+    """How often a schedule comes: `24 times a day`; empty if it does not come alike on all days."""
+    if schedule in _OFTEN:
+        return _OFTEN[schedule]
+    parts = as_fields(schedule).split()
+    if len(parts) != 5 or parts[2:] != ["*", "*", "*"]:
+        return ""
+    minutes, hours = _values(parts[0], 60), _values(parts[1], 24)
+    times = len(minutes) * len(hours)
+    return {0: "", 1: "once a day", 2: "twice a day"}.get(times, f"{times:,} times a day")
+
+
+def each_time(schedule: str) -> str:
+    """What to add to the cost of one Job of a schedule: `each time (24 times a day)`."""
+    often = how_often(schedule)
+    return f"each time ({often})" if often else "each time"
+
+
+def _values(part: str, limit: int) -> set[int]:
+    """The numbers below `limit` that a field of a cron expression names; empty if they are not certain."""
+    found: set[int] = set()
+    for one in part.split(","):
+        span, _, step = one.partition("/")
+        first, _, last = ("0", "-", str(limit - 1)) if span == "*" else span.partition("-")
+        if not all(text.isdecimal() for text in (first, last or first, step or "1")) or (step and not last):
+            return set()
+        low, high, by = int(first), int(last or first), int(step or 1)
+        if not low <= high < limit or not by:
+            return set()
+        found.update(range(low, high + 1, by))
+    return found

@@ -20,7 +20,7 @@ from smoltui.core.runs.label_text import HINT as LABELS_HINT
 from smoltui.core.runs.label_text import label_changes, labels_in_text
 from smoltui.core.runs.pace import as_age, as_time
 from smoltui.core.runs.run import Run
-from smoltui.core.runs.scheduled import ScheduledJob, checked_schedule
+from smoltui.core.runs.scheduled import ScheduledJob, checked_schedule, each_time
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
 from smoltui.screens.dialogs import Confirm
@@ -203,7 +203,7 @@ class ScheduledDialog(Modal[None], Explains[None]):
             return
         flavor = self._workspace.monitor.flavor(job.engine, job.flavor)
         worst = worst_cost(flavor, job.timeout_seconds, job.attempts) if flavor else None
-        cost = f"at most {usd(worst)} each time" if worst is not None else "at an unknown price each time"
+        cost = f"{f'at most {usd(worst)}' if worst is not None else 'at an unknown price'} {each_time(schedule)}"
         self._confirmed(
             f"Start this Job on schedule '{schedule}' (UTC)?",
             f"{safe_line(job.flavor or '', 40)}, {cost}. Your token is stored with it as a secret.",

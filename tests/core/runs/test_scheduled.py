@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smoltui.core.runs.scheduled import ALIASES, checked_schedule
+from smoltui.core.runs.scheduled import ALIASES, checked_schedule, how_often
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,32 @@ def test_what_is_no_schedule_is_told_with_what_is(text: str, words: str) -> None
         checked_schedule(text)
 
 
+@pytest.mark.parametrize(
+    ("schedule", "often"),
+    [
+        ("@hourly", "24 times a day"),
+        ("@daily", "once a day"),
+        ("@weekly", "once a week"),
+        ("@monthly", "once a month"),
+        ("@annually", "once a year"),
+        ("* * * * *", "1,440 times a day"),
+        ("0 3 * * *", "once a day"),
+        ("*/15 8-18/2 * * *", "24 times a day"),
+        ("0,30,0 1 * * *", "twice a day"),
+        ("0 9 * * 1", ""),
+        ("0 9 1 * *", ""),
+        ("5/15 * * * *", ""),
+        ("0 25 * * *", ""),
+        ("*/0 * * * *", ""),
+        ("0 mon * * *", ""),
+        ("UNKNOWN", ""),
+    ],
+)
+def test_how_often_it_comes(schedule: str, often: str) -> None:
+    """Only if it is certain: nothing is said about days of the week, or numbers that no clock shows."""
+    assert how_often(schedule) == often
+
+
 @given(st.text() | st.lists(st.sampled_from(["*", "1", "-", "/", ",", " ", "mon", "@"])).map("".join))
 def test_what_is_taken_is_five_fields_or_an_alias(text: str) -> None:
     """Whatever is typed: a sentence, or something that is taken unchanged the second time."""
@@ -49,5 +75,6 @@ def test_what_is_taken_is_five_fields_or_an_alias(text: str) -> None:
     except ValueError as error:
         assert str(error)
     else:
+        how_often(found)
         assert found in ALIASES or len(found.split(" ")) == 5
         assert checked_schedule(found) == found
