@@ -84,11 +84,7 @@ def create(folder: str, asked: Creation) -> None:
     Raises:
         as `Schedules.create`; InputError also if the schedule, the project or the options cannot be used.
     """
-    try:
-        asked = replace(asked, schedule=checked_schedule(asked.schedule))
-    except ValueError as error:
-        wrong = safe_line(asked.schedule, 60)
-        raise InputError(f"The Hub does not accept this schedule: {wrong}", str(error)) from error
+    asked = replace(asked, schedule=checked_schedule(asked.schedule))
     paid, scheduled = _scheduled()
     if asked.source is None:
         made = runs.run_async(_from_project(folder, paid, scheduled, asked))
@@ -141,10 +137,7 @@ def inspect(scheduled_id: str, *, as_json: bool) -> None:
 
 def reschedule(scheduled_id: str, schedule: str, *, as_json: bool) -> None:
     """Changes when a schedule starts Jobs, and prints it. Raises as `create`."""
-    try:
-        schedule = checked_schedule(schedule)
-    except ValueError as error:
-        raise InputError(f"The Hub does not accept this schedule: {safe_line(schedule, 60)}", str(error)) from error
+    schedule = checked_schedule(schedule)
     _print(runs.run_async(_scheduled()[1].reschedule(scheduled_id, schedule)), as_json)
 
 

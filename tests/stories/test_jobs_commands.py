@@ -647,7 +647,7 @@ class TestScheduled:
     @pytest.mark.parametrize(
         ("arguments", "words"),
         [
-            (["create", ".", "--schedule", "tomorrow"], "does not accept this schedule"),
+            (["create", ".", "--schedule", "tomorrow"], "Not a valid schedule: tomorrow"),
             (["create", "/nowhere", "--schedule", "@daily"], "No such project folder"),
             (["suspend", "nothing"], "no such scheduled Job"),
             (["trigger", "nothing", "--yes"], "no such scheduled Job"),

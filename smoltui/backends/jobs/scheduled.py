@@ -121,7 +121,7 @@ class ScheduledJobs:
             NoCreditError: nothing was created.
             UnreachableError: the message says whether nothing was created, or that it is unknown.
         """
-        schedule = _checked(schedule)
+        schedule = checked_schedule(schedule)
         refuse_tokens(spec)
         labels = hub_submit.checked_labels(spec)
         del labels[LABEL]  # it is unique to one Job, and this starts many
@@ -169,7 +169,7 @@ class ScheduledJobs:
             InputError: the schedule cannot be used, or it had secrets whose values are never revealed.
             NoCreditError, UnreachableError: as `create`.
         """
-        schedule = _checked(schedule)
+        schedule = checked_schedule(schedule)
         spec = await with_token(
             job, spec_of_job(job), "hf jobs scheduled uv run, or hf jobs scheduled run, with --secrets NAME"
         )
@@ -180,7 +180,7 @@ class ScheduledJobs:
 
     async def reschedule(self, scheduled_id: str, schedule: str) -> ScheduledJob:
         """Changes when it starts Jobs. Raises as `suspend`; InputError: the schedule cannot be used."""
-        wanted, item = _checked(schedule), await self.get(scheduled_id)
+        wanted, item = checked_schedule(schedule), await self.get(scheduled_id)
         act = _Act("reschedule", "rescheduled", f"still has the schedule '{item.schedule}'", "POST", "schedule")
 
         def has_it(now: ScheduledJob) -> bool:
@@ -349,10 +349,3 @@ class ScheduledJobs:
             if isinstance(initiator, Mapping) and id_of(initiator) == scheduled_id and (job_id := id_of(job)):
                 found[job_id] = run_of(job, namespace=namespace)
         return found
-
-
-def _checked(schedule: str) -> str:
-    try:
-        return checked_schedule(schedule)
-    except ValueError as error:
-        raise InputError(f"The Hub does not accept this schedule: {safe_line(schedule, 60)}", str(error)) from error

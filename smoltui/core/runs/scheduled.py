@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from smoltui.errors import InputError
+from smoltui.safe_text import safe_line
+
 _FIELDS_OF = {
     "@hourly": "0 * * * *",
     "@daily": "0 0 * * *",
@@ -79,21 +82,23 @@ def checked_schedule(text: str) -> str:
     Only the syntax is checked; whether a 31st of February exists is up to the Hub.
 
     Raises:
-        ValueError: with a sentence that says what is wrong and what is right.
+        InputError: it is neither.
     """
     parts = text.split()
     if len(parts) == 1 and parts[0].startswith("@"):
         if parts[0].lower() in ALIASES:
             return parts[0].lower()
-        raise ValueError(f"the Hub accepts {', '.join(ALIASES)}, not: {text.strip()}")
+        raise _invalid(text, f"Write {', '.join(ALIASES)}, or five fields such as '0 9 * * 1'.")
     if len(parts) != 5:
-        raise ValueError(
-            f"expected five fields ({', '.join(_FIELDS)}, in UTC) such as '0 9 * * 1', or @daily, not: {text}"
-        )
+        raise _invalid(text, f"Write five fields ({', '.join(_FIELDS)}; in UTC) such as '0 9 * * 1', or @daily.")
     for name, part in zip(_FIELDS, parts, strict=True):
         if not _PART.fullmatch(part):
-            raise ValueError(f"the {name} must be a number, *, a range, or a list of these, not: {part}")
+            raise _invalid(text, f"The {name} must be a number, *, a range, or a list of these.")
     return " ".join(parts)
+
+
+def _invalid(text: str, hint: str) -> InputError:
+    return InputError(f"Not a valid schedule: {safe_line(text, 60)}", hint)
 
 
 def as_fields(schedule: str) -> str:

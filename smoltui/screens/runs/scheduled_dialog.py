@@ -21,7 +21,7 @@ from smoltui.core.runs.label_text import label_changes, labels_in_text
 from smoltui.core.runs.pace import as_age, as_time
 from smoltui.core.runs.run import Run
 from smoltui.core.runs.scheduled import ScheduledJob, checked_schedule, each_time
-from smoltui.errors import SmoltuiError
+from smoltui.errors import InputError, SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
 from smoltui.screens.dialogs import Confirm
 from smoltui.screens.explaining import Explains
@@ -215,8 +215,8 @@ class ScheduledDialog(Modal[None], Explains[None]):
         """The schedule in a text; None, and a sentence, for an invalid one."""
         try:
             return checked_schedule(text)
-        except ValueError as error:
-            self._words = f"Invalid schedule: {error}"
+        except InputError as error:
+            self._words = f"{error.message}. {error.hint}"
             self._draw()
             return None
 

@@ -158,7 +158,7 @@ class TestMaking:
     @pytest.mark.parametrize(
         ("change", "schedule", "words"),
         [
-            ({}, "daily", "does not accept this schedule"),
+            ({}, "daily", "Not a valid schedule"),
             ({"flavor": None}, "@daily", "needs a flavor and a timeout"),
             ({"timeout_seconds": 0}, "@daily", "needs a flavor and a timeout"),
             ({"labels": {"a": "b.c"}}, "@daily", "does not accept this label"),

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smoltui.core.runs.scheduled import ALIASES, checked_schedule, how_often
+from smoltui.errors import InputError
 
 
 @pytest.mark.parametrize(
@@ -26,19 +27,22 @@ def test_a_schedule(text: str, sent: str) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "five fields"),
-        ("daily", "five fields"),
-        ("@reboot", "@hourly, @daily"),
-        ("0 9 * *", "five fields"),
-        ("0 0 9 * * 1", "five fields"),
-        ("0 nine * * 1", "the hour"),
-        ("0 9 * * 1;rm", "the day of the week"),
-        ("1-2-3 9 * * 1", "the minute"),
+        ("", "Write five fields"),
+        ("daily", "Write five fields"),
+        ("@reboot", "Write @hourly, @daily"),
+        ("0 9 * *", "Write five fields"),
+        ("0 0 9 * * 1", "Write five fields"),
+        ("0 nine * * 1", "The hour must"),
+        ("0 9 * * 1;rm", "The day of the week must"),
+        ("1-2-3 9 * * 1", "The minute must"),
     ],
 )
 def test_what_is_no_schedule_is_told_with_what_is(text: str, words: str) -> None:
-    with pytest.raises(ValueError, match=words):
+    """The Hub was not asked, so it is not said to have refused; the next step is a sentence."""
+    with pytest.raises(InputError) as caught:
         checked_schedule(text)
+    assert caught.value.message == f"Not a valid schedule: {text}"
+    assert caught.value.hint.startswith(words) and caught.value.hint.endswith(".")
 
 
 @pytest.mark.parametrize(
@@ -72,8 +76,8 @@ def test_what_is_taken_is_five_fields_or_an_alias(text: str) -> None:
     """Whatever is typed: a sentence, or something that is taken unchanged the second time."""
     try:
         found = checked_schedule(text)
-    except ValueError as error:
-        assert str(error)
+    except InputError as error:
+        assert error.message and error.hint
     else:
         how_often(found)
         assert found in ALIASES or len(found.split(" ")) == 5
