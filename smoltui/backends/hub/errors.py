@@ -235,7 +235,11 @@ _REFUSALS: dict[int, tuple[type[SmoltuiError], str, str]] = {
         "Not found, or no access with this account, so smoltui could not {}",
         "Check the name and the namespace.",
     ),
-    409: (ServiceError, "The Hub says that it is too late to {}", "Refresh to see the current stage."),
+    409: (
+        ServiceError,
+        "The Hub refuses to {} in the current state",
+        "Look at what is running or already done, then try again if needed.",
+    ),
     422: _REJECTED,
 }
 """Status → our error, its sentence (with what was being done) and its hint (with the endpoint)."""

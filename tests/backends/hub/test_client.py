@@ -98,7 +98,7 @@ async def test_prices_and_memory_are_the_servers(server: LocalHub) -> None:
         (402, NoCreditError, "no credit", "/settings/billing"),
         (403, PermissionDeniedError, "not allowed to", "/settings/tokens"),
         (404, NotFoundOnHubError, "Not found", "Check"),
-        (409, ServiceError, "too late to", "stage"),
+        (409, ServiceError, "refuses to check your account in the current state", "running"),
         (418, ServiceError, "status 418", "try again"),
         (429, RateLimitedError, "rate limit", "12 s"),
         (500, UnreachableError, "had an internal error (status 500)", "on the Hub's side"),

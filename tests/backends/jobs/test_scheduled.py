@@ -216,9 +216,9 @@ class TestLiving:
         run = await ScheduledJobs().trigger(item.id)
         assert (run.stage, list(server.jobs)) == ("SCHEDULING", [run.id])
         assert (await ScheduledJobs().get(item.id)).last_run == run.id
-        with pytest.raises(ServiceError, match="already running") as caught:
+        with pytest.raises(ServiceError, match=r"refuses to trigger .*: Another instance .* already running") as caught:
             await ScheduledJobs().trigger(item.id)
-        assert caught.value.hint and len(server.jobs) == 1
+        assert caught.value.hint.startswith("Look at what is running") and len(server.jobs) == 1
 
     @pytest.mark.parametrize("spoilt", [{"how": "close"}, {"how": "html"}, {"status": 500}])
     async def test_a_trigger_whose_answer_is_lost(self, server: LocalHub, spoilt: dict[str, Any]) -> None:
