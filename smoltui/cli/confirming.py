@@ -44,16 +44,24 @@ async def confirm_cost(
     confirm(f"{flavor.name} for at most {limit_words(seconds, attempts)}: at most {cost}. {question}")
 
 
-def confirm_second(rival: str, place: Place, *, yes: bool, as_json: bool) -> None:
+def confirm_second(
+    rival: str,
+    place: Place,
+    *,
+    yes: bool,
+    as_json: bool,
+    question: str = "Start a second one?",
+    instead: str = "Cancel one of them: smoltui cancel ID",
+) -> None:
     """Asks before a second run beside the one that the sentence `rival` is about (empty: none); returns after a yes.
 
-    Only warns with `yes`, or where a run costs nothing. Raises as `confirm_cost`.
+    Only warns with `yes`, or where a run costs nothing; `instead` is what to do then. Raises as `confirm_cost`.
     """
     if rival and place.pays and not yes:
         _must_be_asked(as_json, f"{rival}. A second one needs confirmation")
-        confirm(f"{rival}. Start a second one?")
+        confirm(f"{rival}. {question}")
     elif rival:
-        print_warning(rival, "Cancel one of them: smoltui cancel ID", as_json)
+        print_warning(rival, instead, as_json)
 
 
 def confirm_loss(question: str, as_json: bool) -> None:

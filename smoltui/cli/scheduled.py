@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from smoltui.backends.runs.engine import Engine, Schedules
 from smoltui.cli import confirming, runs
 from smoltui.cli.arguments import project_in
 from smoltui.cli.jobs import parsed_labels, print_labels
-from smoltui.cli.output import cell, note, note_error, print_json, print_warning, say
+from smoltui.cli.output import cell, note, note_error, print_error, print_json, print_warning, say
 from smoltui.core.runs.pace import as_age
 from smoltui.core.runs.run import HUB_TIMEOUT_SECONDS, Run
-from smoltui.core.runs.scheduled import ScheduledJob, checked_schedule, each_time
+from smoltui.core.runs.scheduled import ScheduledJob, checked_schedule, each_time, scheduled_already
 from smoltui.errors import InputError
 from smoltui.safe_text import redact, safe_line
 
@@ -99,10 +101,12 @@ async def _from_job(run_id: str, paid: Engine, scheduled: Schedules, asked: Crea
     engine, run = await runs.find(run_id)
     if engine.name != paid.name:
         raise InputError(f"Only a Job can be scheduled, not a run of {engine.place.title}: {run.id}")
+    await _ask_twice(run.labels.get("name", ""), paid, scheduled, asked)
     await _confirm(paid, run.flavor, run.timeout_seconds or HUB_TIMEOUT_SECONDS, asked, run.attempts)
-    return await scheduled.create_from(
-        run.raw, run.namespace or "", asked.schedule, suspended=asked.suspended, concurrency=asked.concurrency
-    )
+    with _told_if_interrupted(*CREATED, asked.as_json):
+        return await scheduled.create_from(
+            run.raw, run.namespace or "", asked.schedule, suspended=asked.suspended, concurrency=asked.concurrency
+        )
 
 
 async def _from_project(folder: str, paid: Engine, scheduled: Schedules, asked: Creation) -> ScheduledJob:
@@ -114,9 +118,39 @@ async def _from_project(folder: str, paid: Engine, scheduled: Schedules, asked: 
     plan = await make_plan(project_in(folder), paid.place, options)
     for check in await preflight.check_plan(plan, paid):
         print_warning(check.sentence, check.next_step, asked.as_json)
+    await _ask_twice(plan.spec.labels.get("name", ""), paid, scheduled, asked)
     await _confirm(paid, plan.spec.flavor, plan.spec.timeout_seconds or 0, asked, plan.spec.attempts)
-    return await scheduled.create(
-        await settled(plan), asked.schedule, suspended=asked.suspended, concurrency=asked.concurrency
+    spec = await settled(plan)
+    with _told_if_interrupted(*CREATED, asked.as_json):
+        return await scheduled.create(spec, asked.schedule, suspended=asked.suspended, concurrency=asked.concurrency)
+
+
+CREATED = ("the schedule may have been created", "smoltui scheduled list")
+STARTED = ("a Job may have been started", "smoltui ps -a")
+
+
+@contextmanager
+def _told_if_interrupted(what: str, look: str, as_json: bool) -> Iterator[None]:
+    """After ctrl+c, says what may have happened all the same, and the command that shows it."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        print_error(f"Interrupted, but {what}", f"Check before retrying: {look}", as_json)
+        raise
+
+
+async def _ask_twice(name: str, paid: Engine, scheduled: Schedules, asked: Creation) -> None:
+    """Asks before a second schedule of what has this name; with `yes`, only warns.
+
+    Raises as `confirm_second`, and ServiceError: the schedules could not be listed.
+    """
+    confirming.confirm_second(
+        scheduled_already(name, await scheduled.list_all()),
+        paid.place,
+        yes=asked.yes,
+        as_json=asked.as_json,
+        question="Create a second schedule?",
+        instead="Delete one of them: smoltui scheduled delete ID",
     )
 
 
@@ -176,7 +210,8 @@ def trigger(scheduled_id: str, *, yes: bool, as_json: bool) -> None:
                 as_json,
                 attempts=item.attempts,
             )
-        return await scheduled.trigger(scheduled_id)
+        with _told_if_interrupted(*STARTED, as_json):
+            return await scheduled.trigger(scheduled_id)
 
     started = runs.run_async(work())
     runs.print_run(started, as_json)

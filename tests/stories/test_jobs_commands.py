@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import signal
 import threading
@@ -633,6 +634,63 @@ class TestScheduled:
         assert run(["scheduled", "delete", item, "--yes", "--json"]) == 3
         lines, error = output(capsys)
         assert lines == [] and f"the scheduled Job {item} still exists" in json.loads(error)["error"]
+
+    def test_a_second_one_is_questioned(
+        self, server: LocalHub, project: Path, capsys: pytest.CaptureFixture[str], answer: Callable[[bool], list[str]]
+    ) -> None:
+        """The arrow key and enter once more: I am asked whether I want a second one; with --yes I am warned."""
+        create = ["scheduled", "create", str(project), "--schedule", "@daily"]
+        assert run([*create, "--yes"]) == 0 and "Warning" not in capsys.readouterr().err
+        (item,) = server.scheduled.values()
+        name = item.body["jobSpec"]["labels"]["name"]
+        assert run([*create, "--json"]) == 2
+        error = json.loads(capsys.readouterr().err)
+        said = f"{name} is already scheduled ({item.id}, @daily)"
+        assert error == {"error": f"{said}. A second one needs confirmation", "hint": "Confirm with --yes"}
+        job = server.add(stage="COMPLETED", labels={"name": name}, **JOB)
+        asked = answer(False)
+        for command in (create, ["scheduled", "create", "--from", job.id, "--schedule", "@weekly"]):
+            assert run(command) == 130 and asked.pop() == f"{said}. Create a second schedule?"
+        assert len(server.scheduled) == 1
+        capsys.readouterr()
+        assert run([*create, "--yes"]) == 0 and len(server.scheduled) == 2
+        told = capsys.readouterr().err
+        assert f"Warning: {said}" in told and "Delete one of them: smoltui scheduled delete ID" in told
+
+    @pytest.mark.parametrize("command", ["create", "trigger"])
+    def test_ctrl_c_while_it_is_requested(
+        self, server: LocalHub, project: Path, capsys: pytest.CaptureFixture[str], command: str
+    ) -> None:
+        """The Hub has it, but its answer does not come, and I give up: I am told that it may be there."""
+        if command == "create":
+            arguments, path = ["scheduled", "create", str(project), "--schedule", "@daily"], "^/api/scheduled-jobs/ada$"
+        else:
+            assert run(["scheduled", "create", str(project), "--schedule", "@daily", "--yes"]) == 0
+            arguments, path = ["scheduled", "trigger", *server.scheduled], "/run$"
+        before = len(server.asked("POST", path))
+        server.spoil("POST", path, after=True, how="silent")
+
+        def give_up() -> None:
+            while len(server.asked("POST", path)) == before:
+                time.sleep(0.01)
+            time.sleep(0.2)
+            os.kill(os.getpid(), signal.SIGINT)
+
+        capsys.readouterr()
+        usual = signal.signal(signal.SIGINT, signal.default_int_handler)  # a test in the background ignores it
+        giving_up = later(give_up, 0.0)
+        try:
+            assert run([*arguments, "--yes", "--json"]) == 130
+        finally:
+            giving_up.join()
+            signal.signal(signal.SIGINT, usual)
+        error = json.loads(capsys.readouterr().err)
+        what, look = (
+            ("the schedule may have been created", "smoltui scheduled list")
+            if command == "create"
+            else ("a Job may have been started", "smoltui ps -a")
+        )
+        assert error == {"error": f"Interrupted, but {what}", "hint": f"Check before retrying: {look}"}
 
     def test_out_of_a_job(self, server: LocalHub, capsys: pytest.CaptureFixture[str]) -> None:
         """What one Job did, each week from now on, in the organization that it ran for."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,6 +74,14 @@ class ScheduledJob:
             "timeout_seconds": self.timeout_seconds,
             "labels": dict(self.labels),
         }
+
+
+def scheduled_already(name: str, items: Iterable[ScheduledJob]) -> str:
+    """A sentence about a schedule of what has this label `name`; empty if there is none."""
+    for item in items:
+        if name and item.labels.get("name") == name:
+            return f"{safe_line(name, 40)} is already scheduled ({safe_line(item.id, 60)}, {item.schedule})"
+    return ""
 
 
 def checked_schedule(text: str) -> str:

@@ -20,7 +20,7 @@ from smoltui.core.runs.label_text import HINT as LABELS_HINT
 from smoltui.core.runs.label_text import label_changes, labels_in_text
 from smoltui.core.runs.pace import as_age, as_time
 from smoltui.core.runs.run import Run
-from smoltui.core.runs.scheduled import ScheduledJob, checked_schedule, each_time
+from smoltui.core.runs.scheduled import ScheduledJob, checked_schedule, each_time, scheduled_already
 from smoltui.errors import InputError, SmoltuiError
 from smoltui.safe_text import redact, safe, safe_line
 from smoltui.screens.dialogs import Confirm
@@ -204,9 +204,11 @@ class ScheduledDialog(Modal[None], Explains[None]):
         flavor = self._workspace.monitor.flavor(job.engine, job.flavor)
         worst = worst_cost(flavor, job.timeout_seconds, job.attempts) if flavor else None
         cost = f"{f'at most {usd(worst)}' if worst is not None else 'at an unknown price'} {each_time(schedule)}"
+        twin = scheduled_already(job.labels.get("name", ""), self._items)
+        words = f"{safe_line(job.flavor or '', 40)}, {cost}. Your token is stored with it as a secret."
         self._confirmed(
             f"Start this Job on schedule '{schedule}' (UTC)?",
-            f"{safe_line(job.flavor or '', 40)}, {cost}. Your token is stored with it as a secret.",
+            f"{twin}. {words}" if twin else words,
             "schedule it",
             lambda: self._do(lambda: jobs.create_from(job.raw, job.namespace or "", schedule), "Scheduled"),
         )
