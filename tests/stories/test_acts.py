@@ -167,6 +167,9 @@ async def test_ports_are_opened_and_a_schedule_is_changed(app: SmoltuiApp, serve
         await pilot.press("i", "end", *" team=x", "enter")
         await wait_until(lambda: item.body["jobSpec"]["labels"].get("team") == "x")
         assert item.body["jobSpec"]["labels"]["name"] == "serve"
+        server.spoil("DELETE", f"/{item.id}$", how="garbage")
+        await pilot.press("X", "y")
+        await wait_until(lambda: f"the scheduled Job {item.id} still exists" in " ".join(said(app).split()))
         server.latency = 0.2
         await pilot.press("r", "escape")  # closed before the list has come, which has nowhere to go then
         await asyncio.sleep(0.5)
