@@ -183,11 +183,11 @@ def _silent(event: events.Event) -> None:
 
 
 async def _run_jobs(engine: Engine, plan: BenchmarkPlan, checked: Checked, asked: Asked) -> None:
-    from smoltui.cli.runs import told_if_interrupted
+    from smoltui.cli.runs import told_if_started
 
     jobs = []
     for item in plan.items:
-        with told_if_interrupted(engine.place):
+        with told_if_started(engine.place, asked.as_json):
             jobs.append(await benchmark_jobs.start(engine, plan, item))
         if not asked.as_json:
             note(f"{item.role}: {jobs[-1].id} ({engine.place.name})")

@@ -185,7 +185,7 @@ def resume(run_ids: Sequence[str], asked: Again, *, yes: bool, as_json: bool) ->
             which = f"the checkpoint of step {run.kept_step}" if run.kept_step else "its newest kept checkpoint"
             question = f"Resume {run.name} ({run.id}) from {which}?"
             await _paid(engine, run, changes, question, as_json)
-        with runs.told_if_interrupted(engine.place):
+        with runs.told_if_started(engine.place, as_json):
             return await engine.resume(run_id, changes)
 
     runs.for_each(run_ids, work, as_json)
@@ -200,7 +200,7 @@ def rerun(run_id: str, asked: Again, *, yes: bool, as_json: bool) -> None:
         await _ask_twice(engine, run, resume=False, yes=yes, as_json=as_json)
         if not yes:
             await _paid(engine, run, changes, f"Start {run.name} ({run.id}) again?", as_json)
-        with runs.told_if_interrupted(engine.place):
+        with runs.told_if_started(engine.place, as_json):
             return await engine.rerun(run_id, changes)
 
     started = runs.run_async(work())

@@ -6,7 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import aclosing, contextmanager
+from contextlib import AbstractContextManager, aclosing, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from smoltui.backends.runs.engine import Engine
@@ -51,14 +51,19 @@ def run_async(work: Coroutine[Any, Any, T]) -> T:
 
 
 @contextmanager
-def told_if_interrupted(place: Place, label: str = "") -> Iterator[None]:
-    """Says on ctrl+c that the run that is being started here may exist; `label` is its unique one, if known."""
+def told_if_interrupted(what: str, look: str, as_json: bool) -> Iterator[None]:
+    """After ctrl+c, says what may have happened all the same, and the command that shows it."""
     try:
         yield
     except asyncio.CancelledError:
-        which = f" --filter label:{LABEL}={label}" if label and place.pays else ""
-        note(f"The {place.run} may have been started all the same. Look: smoltui ps -a{which}")
+        print_error(f"Interrupted, but {what}", f"Check before retrying: {look}", as_json)
         raise
+
+
+def told_if_started(place: Place, as_json: bool, label: str = "") -> AbstractContextManager[None]:
+    """`told_if_interrupted` while a run is being started; `label` is its unique one, if known."""
+    which = f" --filter label:{LABEL}={label}" if label and place.pays else ""
+    return told_if_interrupted(f"the {place.run} may have been started", f"smoltui ps -a{which}", as_json)
 
 
 def print_event(event: events.Event, run: Run, as_json: bool) -> None:

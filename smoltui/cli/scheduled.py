@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from smoltui.backends.runs.engine import Engine, Schedules
 from smoltui.cli import confirming, runs
 from smoltui.cli.arguments import project_in
 from smoltui.cli.jobs import parsed_labels, print_labels
-from smoltui.cli.output import cell, note, note_error, print_error, print_json, print_warning, say
+from smoltui.cli.output import cell, note, note_error, print_json, print_warning, say
 from smoltui.core.runs.pace import as_age
 from smoltui.core.runs.run import HUB_TIMEOUT_SECONDS, Run
 from smoltui.core.runs.scheduled import ScheduledJob, checked_schedule, each_time, scheduled_already
@@ -103,7 +101,7 @@ async def _from_job(run_id: str, paid: Engine, scheduled: Schedules, asked: Crea
         raise InputError(f"Only a Job can be scheduled, not a run of {engine.place.title}: {run.id}")
     await _ask_twice(run.labels.get("name", ""), paid, scheduled, asked)
     await _confirm(paid, run.flavor, run.timeout_seconds or HUB_TIMEOUT_SECONDS, asked, run.attempts)
-    with _told_if_interrupted(*CREATED, asked.as_json):
+    with runs.told_if_interrupted(*CREATED, asked.as_json):
         return await scheduled.create_from(
             run.raw, run.namespace or "", asked.schedule, suspended=asked.suspended, concurrency=asked.concurrency
         )
@@ -121,22 +119,12 @@ async def _from_project(folder: str, paid: Engine, scheduled: Schedules, asked: 
     await _ask_twice(plan.spec.labels.get("name", ""), paid, scheduled, asked)
     await _confirm(paid, plan.spec.flavor, plan.spec.timeout_seconds or 0, asked, plan.spec.attempts)
     spec = await settled(plan)
-    with _told_if_interrupted(*CREATED, asked.as_json):
+    with runs.told_if_interrupted(*CREATED, asked.as_json):
         return await scheduled.create(spec, asked.schedule, suspended=asked.suspended, concurrency=asked.concurrency)
 
 
 CREATED = ("the schedule may have been created", "smoltui scheduled list")
 STARTED = ("a Job may have been started", "smoltui ps -a")
-
-
-@contextmanager
-def _told_if_interrupted(what: str, look: str, as_json: bool) -> Iterator[None]:
-    """After ctrl+c, says what may have happened all the same, and the command that shows it."""
-    try:
-        yield
-    except asyncio.CancelledError:
-        print_error(f"Interrupted, but {what}", f"Check before retrying: {look}", as_json)
-        raise
 
 
 async def _ask_twice(name: str, paid: Engine, scheduled: Schedules, asked: Creation) -> None:
@@ -210,7 +198,7 @@ def trigger(scheduled_id: str, *, yes: bool, as_json: bool) -> None:
                 as_json,
                 attempts=item.attempts,
             )
-        with _told_if_interrupted(*STARTED, as_json):
+        with runs.told_if_interrupted(*STARTED, as_json):
             return await scheduled.trigger(scheduled_id)
 
     started = runs.run_async(work())

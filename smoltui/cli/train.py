@@ -19,7 +19,7 @@ from smoltui.backends.system.threads import in_thread
 from smoltui.cli.confirming import confirm_cost, confirm_second
 from smoltui.cli.follow_ups import follow_up
 from smoltui.cli.output import note, print_json, print_warning, say
-from smoltui.cli.runs import exit_code, print_event, run_async, told_if_interrupted
+from smoltui.cli.runs import exit_code, print_event, run_async, told_if_started
 from smoltui.cli.verdicts import settled as settled_run
 from smoltui.cli.verdicts import verdict_on
 from smoltui.core.runs import events
@@ -147,7 +147,7 @@ async def _trained(project: Project, settings: Settings, engine: Engine, asked: 
     checks = tuple(f"! {check.sentence}" for check in warnings)
     spec = replace(await settled(plan), checks=checks, side_by_side=asked.side_by_side and place.here)
     spec = replace(spec, then=tuple(asked.then))
-    with told_if_interrupted(place, spec.label):
+    with told_if_started(place, as_json, spec.label):
         run = await engine.submit(spec)
     async with _monitoring(project, engine, as_json) as monitor:
         monitor.take_run(run)

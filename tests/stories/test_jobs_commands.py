@@ -492,7 +492,7 @@ class TestActing:
         with signal_of_a_terminal():
             assert run([command, *words, "--yes"]) == 130
         told = capsys.readouterr().err
-        assert "The Job may have been started all the same. Look: smoltui ps -a" in told
+        assert "Interrupted, but the Job may have been started" in told and "smoltui ps -a" in told
         assert ("label:smoltui-run=" in told) == (command == "train")
 
     def test_rerun_is_asked_for_with_its_cost(
