@@ -6,6 +6,7 @@ The values of secrets are never in here, nor in the specification of a run: they
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -51,6 +52,7 @@ class JobVolume:
     source: str
     """owner/name."""
     mount: str
+    """An absolute path without `..`, `.` or double slashes."""
     revision: str | None = None
     read_only: bool = True
 
@@ -69,8 +71,8 @@ def volume_in(text: str) -> JobVolume:
     kind = (found["type"] or "models").removesuffix("s")
     if kind != "bucket" and found["mode"] == "rw":
         raise ValueError("only buckets can be mounted for writing (:rw)")
-    mount = found["mount"].rstrip("/")
-    if any(mount == taken or mount.startswith(f"{taken}/") for taken in TAKEN) or not mount:
+    mount = posixpath.normpath(f"/{found['mount'].lstrip('/')}")  # normpath keeps two slashes at the beginning
+    if any(mount == taken or mount.startswith(f"{taken}/") for taken in TAKEN) or mount == "/":
         raise ValueError(f"{' and '.join(TAKEN)} are used by the Job itself; choose another mount path")
     read_only = found["mode"] == "ro" if kind == "bucket" else True
     return JobVolume(kind, found["source"], mount, found["revision"], read_only)

@@ -16,6 +16,7 @@ from smoltui.errors import RecipeError
         ("hf://datasets/me/d@v1:/in/:ro", JobVolume("dataset", "me/d", "/in", "v1")),
         ("hf://buckets/me/b:/out", JobVolume("bucket", "me/b", "/out", read_only=False)),
         ("hf://buckets/me/b:/out:ro", JobVolume("bucket", "me/b", "/out")),
+        ("hf://me/model://a/./b/../c//", JobVolume("model", "me/model", "/a/c")),
     ],
 )
 def test_volumes_are_written_as_for_hf_jobs(text: str, volume: JobVolume) -> None:
@@ -28,7 +29,12 @@ def test_volumes_are_written_as_for_hf_jobs(text: str, volume: JobVolume) -> Non
         (JobOptions(volumes=("./inputs:/in",)), "volumes", "./inputs:/in"),
         (JobOptions(volumes=("hf://datasets/a/b:/in:rw",)), "volumes", "a/b"),
         (JobOptions(volumes=("hf://a/b:/data/x",)), "volumes", "/data"),
+        (JobOptions(volumes=("hf://buckets/a/b://data",)), "volumes", "//data"),
+        (JobOptions(volumes=("hf://a/b:/./data",)), "volumes", "/./data"),
+        (JobOptions(volumes=("hf://a/b:/x/../data/y",)), "volumes", "/x/../data/y"),
+        (JobOptions(volumes=("hf://a/b:/x/..",)), "volumes", "/x/.."),
         (JobOptions(volumes=("hf://a/b:/x", "hf://a/c:/x/")), "volumes", "same path"),
+        (JobOptions(volumes=("hf://a/b:/x", "hf://a/c://x")), "volumes", "same path"),
         (JobOptions(secrets=("KEY=value",)), "secrets", "would be stored"),
         (JobOptions(secrets=("a b",)), "secrets", "a b"),
         (JobOptions(secrets=("A",), env={"A": "b"}), "secrets", "jobs.env"),
