@@ -24,6 +24,7 @@ from smoltui.core.runs.rivals import rival_again
 from smoltui.core.runs.rules import waiting_sentence, waits_long
 from smoltui.core.runs.run import HUB_TIMEOUT_SECONDS, Run, Stage, timeout_seconds
 from smoltui.core.runs.watch_settings import WatchSettings
+from smoltui.core.settings.settings import out_of_range
 from smoltui.errors import InputError, RateLimitedError, RunFailedError, SmoltuiError, UnreachableError
 from smoltui.safe_text import redact, safe_line
 
@@ -152,7 +153,9 @@ class Again:
     attempts: int | None = None
 
     def changes(self) -> Changes:
-        """The changes. Raises InputError for an invalid timeout."""
+        """The changes. Raises InputError for an invalid timeout or number of attempts."""
+        if self.attempts is not None and (problem := out_of_range("jobs.attempts", self.attempts)):
+            raise InputError(f"--attempts {problem}")
         try:
             seconds = None if self.timeout is None else timeout_seconds(self.timeout)
         except (ValueError, OverflowError) as error:

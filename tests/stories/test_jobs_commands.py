@@ -509,6 +509,16 @@ class TestActing:
         told = capsys.readouterr()
         assert len(server.jobs) == 2 and "job0002: SCHEDULING" in told.out and "logs job0002 --follow" in told.err
 
+    @pytest.mark.parametrize("attempts", ["0", "21", "1000"])
+    @pytest.mark.parametrize("command", ["rerun", "resume"])
+    def test_attempts_have_the_limit_of_the_settings(
+        self, server: LocalHub, capsys: pytest.CaptureFixture[str], command: str, attempts: str
+    ) -> None:
+        """A digit too many would be paid a thousand times."""
+        job = server.add(stage="COMPLETED", **JOB)
+        assert run([command, job.id, "--yes", "--attempts", attempts]) == 2
+        assert f"--attempts must be from 1 to 20: {attempts}" in capsys.readouterr().err and len(server.jobs) == 1
+
     def test_rerun_of_what_runs_is_questioned(
         self, server: LocalHub, capsys: pytest.CaptureFixture[str], answer: Callable[[bool], list[str]]
     ) -> None:

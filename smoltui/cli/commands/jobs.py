@@ -59,7 +59,7 @@ def pause_command(run_ids: tuple[str, ...], as_json: bool) -> None:
 def _changes_options(command: _Command) -> _Command:
     """The options of a Job that is started again or resumed."""
     for option in (
-        click.option("--attempts", type=click.IntRange(1), help="How often the Hub starts the Job if it fails."),
+        click.option("--attempts", type=int, help="How often the Hub starts the Job if it fails."),
         click.option("--namespace", help="User or organization that owns and pays for the Job."),
         click.option("--timeout", help="Time limit of the Job, such as 3h or 90m."),
         click.option("--flavor", type=FLAVOR, help="Hardware of the Job."),

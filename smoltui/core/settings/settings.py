@@ -302,14 +302,21 @@ def _text(table: Mapping[str, Any], key: str, expected: str) -> str:
 
 def _in_range(settings: T, prefix: str) -> T:
     """`settings`, each number within `RANGES`."""
-    for key, (low, high) in RANGES.items():
+    for key in RANGES:
         if not key.startswith(prefix):
             continue
         value = getattr(settings, key.removeprefix(prefix))
-        if not low <= value <= high:
-            must = f"must be from {low} to {high}" if high < math.inf else "must not be negative"
-            raise RecipeError(f"{key} in {FILE_NAME} {must}: {value}", _ABOUT.get(key, ""))
+        if problem := out_of_range(key, value):
+            raise RecipeError(f"{key} in {FILE_NAME} {problem}", _ABOUT.get(key, ""))
     return settings
+
+
+def out_of_range(key: str, value: float) -> str:
+    """What is wrong with a number of this key, to follow its name; empty if it is within `RANGES`."""
+    low, high = RANGES[key]
+    if low <= value <= high:
+        return ""
+    return f"{f'must be from {low} to {high}' if high < math.inf else 'must not be negative'}: {value}"
 
 
 def _wrong(key: str, expected: str, found: object) -> RecipeError:
