@@ -269,7 +269,7 @@ def logs(run_id: str, *, follow: bool, tail: int | None, grep: str | None, as_js
                 if isinstance(event, events.Gap) and not as_json:
                     note(gap_words(event))
         if not follow:
-            if empty and not as_json:
+            if empty and tail != 0 and not as_json:
                 note(f"{'No log' if run.is_final else 'No log yet'}: {stage_words(run)}")
             return 0
         if run.is_final:

@@ -26,6 +26,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
+from smoltui.backends.jobs.line_merge import MARKER
 from tests.hub import repo_routes
 from tests.hub.repos import Repos
 
@@ -562,6 +563,9 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data) if chunked else data)
 
         sent = plan.skip if tail is None else max(0, len(job.lines) - tail)
+        if tail is not None:
+            markers = [line for line in job.lines[:sent] if isinstance(line, tuple) and line[1].startswith(MARKER)]
+            write(b"".join(as_event(line) for line in markers))
         alive = time.monotonic()
         while True:
             # The lines first: one that comes before the end of the Job must not be missed.

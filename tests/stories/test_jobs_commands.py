@@ -293,6 +293,22 @@ class TestLogs:
         assert run(["logs", job.id, "--grep", "("]) == 2
         assert "not a regular expression" in capsys.readouterr().err
 
+    @pytest.mark.parametrize("count", [0, 1, 2, 9])
+    def test_as_many_lines_as_i_ask_for(self, server: LocalHub, capsys: pytest.CaptureFixture[str], count: int) -> None:
+        """The Hub sends its line about the start of the container in addition; it is part of the whole log only."""
+        marker, texts = "===== Job started at noon =====", ["one", "two", "three"]
+        job = server.add([marker, *texts], stage="COMPLETED")
+        last = texts[len(texts) - count :] if count < len(texts) else texts
+        for follow in ([], ["--follow"]):
+            assert run(["logs", job.id, "--tail", str(count), *follow]) == 0
+            assert capsys.readouterr() == ("".join(f"{line}\n" for line in last), "")
+            assert run(["logs", job.id, "--tail", str(count), "--json", *follow]) == 0
+            assert [line["text"] for line in output(capsys)[0] if line["event"] == "log"] == last
+        assert run(["logs", job.id, "--tail", str(count), "--grep", "o|=="]) == 0
+        assert capsys.readouterr().out.splitlines() == [line for line in last if "o" in line]
+        assert run(["logs", job.id]) == 0
+        assert capsys.readouterr().out.splitlines() == [marker, *texts]
+
     @pytest.mark.parametrize(("stage", "code"), [("COMPLETED", 0), ("CANCELED", 130), ("ERROR", 1)])
     def test_followed_it_exits_as_the_run_did(
         self, server: LocalHub, capsys: pytest.CaptureFixture[str], stage: str, code: int

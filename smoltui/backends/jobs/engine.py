@@ -239,6 +239,7 @@ class HubEngine(Continuing, Engine):
         async def read_log() -> None:
             reader, broken = events.Reader(), BrokenTokens()
             begins = tail is None  # the next line is the first one of the whole log
+            before_tail = tail is not None
             try:
                 async with aclosing(follow_lines(JobLog(watch), follow=follow, tail=tail, sleep=watch.nap)) as lines:
                     async for item in lines:
@@ -249,6 +250,9 @@ class HubEngine(Continuing, Engine):
                         if isinstance(item, Missing):
                             await queue.put(item.as_event())
                             continue
+                        before_tail = before_tail and item.text.startswith(MARKER)
+                        if before_tail:
+                            continue  # sent in addition to the lines that were asked for
                         if begins and item.at is not None and not item.text.startswith(MARKER):
                             begins = False
                             if (lost := self._beginnings.missing_before(run.id, item.at)) is not None:
