@@ -281,11 +281,14 @@ def _print_started(run: Run, as_json: bool, *, is_result: bool) -> None:
 
 
 def _print_ended(run: Run, as_json: bool) -> None:
-    output = run.pushed_to or run.model_path or run.output_dir
+    from smoltui.core.runs.verdict import survived
+
+    output = run.saved_to or (None if run.disk_deleted else run.output_dir)
     if as_json:
         print_json({"event": "end", "stage": run.stage, "run": run.id, "output_dir": output, "message": run.message})
     elif run.stage == Stage.COMPLETED:
-        note(f"Completed: {safe_line(output or '', 4096)}")
+        left = survived(run)
+        note(f"Completed: {safe_line(output, 4096)}" if output else f"Completed. {left}." if left else "Completed")
 
 
 async def _followed(monitor: RunMonitor, engine: Engine, run: Run, as_json: bool) -> Run:

@@ -250,6 +250,48 @@ def test_the_token_expires_while_i_follow(server: LocalHub, project: Path, capsy
     assert "Stopped following; the Job may still run. Follow it again: smoltui logs job0001" in capsys.readouterr().err
 
 
+def ended_at_once(server: LocalHub, *texts: str) -> threading.Timer:
+    """The next Job says this and completes, a moment after it is submitted."""
+    before = len(server.jobs)
+
+    def end() -> None:
+        while len(server.jobs) == before:
+            time.sleep(0.02)
+        job = list(server.jobs.values())[-1]
+        job.stage = "RUNNING"
+        job.say(*texts)
+        job.stage = "COMPLETED"
+
+    return later(end, 0.0)
+
+
+def test_where_the_model_of_a_job_is(server: LocalHub, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its disk is deleted at its end: I read that nothing is left, as in inspect, and no path that does not exist."""
+    saved, pushed = (
+        '{"event": "saved", "v": 1, "path": "/tmp/smoltui/out"}',
+        '{"event": "pushed", "v": 1, "repo": "me/x"}',
+    )
+    start = ["train", str(project), "--on", "hub", "--yes"]
+    for texts, said, path in [
+        ([saved], "Completed. Nothing survives: the disk of a Job is deleted at its end.\n", None),
+        ([saved, pushed], "Completed: me/x\n", "me/x"),
+    ]:
+        ending = ended_at_once(server, *texts)
+        assert run(start) == 0
+        ending.join()
+        assert capsys.readouterr().err.endswith(said)
+        ending = ended_at_once(server, *texts)
+        assert run([*start, "--json"]) == 0
+        ending.join()
+        end = output(capsys)[0][-1]
+        assert (end["event"], end["stage"], end["output_dir"]) == ("end", "COMPLETED", path)
+        assert run(["ps", "-a", "--json", "--filter", end["run"]]) == 0
+        ((listed,), _) = output(capsys)
+        assert (listed[0]["output_dir"], listed[0]["model_path"]) == (None, None)
+        assert run(["inspect", end["run"], "--json"]) == 0
+        assert output(capsys)[0][0]["verdict"]["survived"].startswith("The model is" if path else "Nothing survives")
+
+
 class TestListing:
     def test_only_those_i_ask_for(self, server: LocalHub, capsys: pytest.CaptureFixture[str]) -> None:
         """I filter by stage, label, flavor and words; what is left is JSON, or a sentence."""

@@ -171,6 +171,16 @@ class Run:
         return is_final(self.stage)
 
     @property
+    def disk_deleted(self) -> bool:
+        """It has ended on rented hardware, so what it saved at its paths is gone."""
+        return self.is_final and self.flavor is not None
+
+    @property
+    def saved_to(self) -> str | None:
+        """Where its model is, a repository of the Hub or a folder; None if it has none yet, or no longer."""
+        return self.pushed_to or (None if self.disk_deleted else self.model_path)
+
+    @property
     def max_steps(self) -> int | None:
         """Planned optimizer steps, None until known."""
         return self.plan.max_steps if self.plan else self.bar_steps
@@ -199,7 +209,7 @@ class Run:
             "started_at": self.started_at,
             "finished_at": self.finished_at,
             "project": self.project,
-            "output_dir": self.output_dir,
+            "output_dir": None if self.disk_deleted else self.output_dir,
             "flavor": self.flavor,
             "namespace": self.namespace,
             "timeout_seconds": self.timeout_seconds,
@@ -212,7 +222,7 @@ class Run:
             "trained_seconds": self.trained_seconds,
             "moved": self.moved,
             "health": health_json(self.health),
-            "model_path": self.model_path,
+            "model_path": None if self.disk_deleted else self.model_path,
             "pushed_to": self.pushed_to,
             "kept_step": self.kept_step,
             "parts": [{"id": part.id, "flavor": part.flavor, "seconds": part.seconds} for part in self.parts],

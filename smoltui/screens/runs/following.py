@@ -23,6 +23,7 @@ from smoltui.core.runs.pace import Pace, as_span, as_time
 from smoltui.core.runs.panels import said_share
 from smoltui.core.runs.run import Run, Stage, expected_seconds
 from smoltui.core.runs.tracker import tracker_link
+from smoltui.core.runs.verdict import survived
 from smoltui.core.runs.wording import PHASES, in_words
 from smoltui.errors import SmoltuiError
 from smoltui.safe_text import redact, safe_line
@@ -307,8 +308,13 @@ class Following(Charting, ReadingLine):
                 text.append(f"{', ' if trained else ''}expected {as_span(*expected)})", "dim")
             if run.moved is not None:
                 text.append(f" · {said_share(run.moved)} of the weights changed", "dim")
-            if saved := known.pushed_to or run.pushed_to or run.model_path or known.model_path:
+            known = replace(
+                known, pushed_to=known.pushed_to or run.pushed_to, model_path=run.model_path or known.model_path
+            )
+            if saved := known.saved_to:
                 text.append(f" · saved to {safe_line(shown_path(saved), 200)}", "dim")
+            elif known.disk_deleted and (left := survived(known)):
+                text.append(f" · {safe_line(redact(left[:1].lower() + left[1:]), 200)}", "dim")
         else:
             text.append(following, "bold")
             verdict = self.workspace.monitor.verdict(known)

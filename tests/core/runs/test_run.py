@@ -163,3 +163,11 @@ def test_a_limit_is_written_as_it_is_read(seconds: int) -> None:
     """Whatever the limit is, a prompt that proposes it gets the same one back."""
     assert timeout_seconds(as_timeout(seconds)) == seconds
     assert (as_timeout(90), as_timeout(5400), as_timeout(10_800)) == ("90s", "90m", "3h")
+
+
+def test_what_a_job_saved_on_its_disk_is_gone_at_its_end() -> None:
+    local = Run("r", "local", "r", Stage.COMPLETED, output_dir="/out", model_path="/out")
+    job = replace(local, engine="hub", flavor="l4x1")
+    assert (local.saved_to, local.disk_deleted) == ("/out", False)
+    assert (job.saved_to, replace(job, pushed_to="me/x").saved_to) == (None, "me/x")
+    assert replace(job, stage=Stage.RUNNING).saved_to == "/out"
