@@ -815,3 +815,35 @@ def test_no_token_is_one_sentence(
     lines, error = output(capsys)
     assert lines == [] and "not logged in" in json.loads(error)["error"]
     assert "hf auth login" in json.loads(error)["hint"]
+
+
+READ_ONLY = {"type": "access_token", "accessToken": {"displayName": "laptop", "role": "read"}}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["rerun", "ID", "--yes"], ["train", "FOLDER", "--on", "hub", "--yes"], ["cancel", "ID"], ["labels", "ID", "a=b"]],
+)
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_token_that_may_not_is_replaced_where_it_comes_from(
+    server: LocalHub,
+    project: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    stored: bool,
+) -> None:
+    """Logging in changes nothing while HF_TOKEN is set: then I read to set that, and to log in only without it."""
+    server.whoami["auth"] = READ_ONLY
+    job = server.add(stage="RUNNING" if arguments[0] == "cancel" else "COMPLETED", **JOB)
+    server.spoil("POST", "/cancel$", status=403)
+    server.spoil("PUT", "/labels$", status=403)
+    if stored:
+        (tmp_path / "token").write_text(TOKEN)
+        monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "token"))
+        monkeypatch.delenv("HF_TOKEN")
+    told = {"ID": job.id, "FOLDER": str(project)}
+    assert run([*(told.get(word, word) for word in arguments), "--json"]) == 3
+    hint = json.loads(capsys.readouterr().err.splitlines()[-1])["hint"]
+    assert ("hf auth login" in hint, "set HF_TOKEN to it" in hint) == (stored, not stored), hint

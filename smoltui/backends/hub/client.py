@@ -25,9 +25,11 @@ from urllib.parse import quote
 from smoltui import __version__
 from smoltui.backends.hub.errors import endpoint as endpoint  # imported from here
 from smoltui.backends.hub.errors import explain, is_web_page, not_logged_in, not_the_hub, refusal
+from smoltui.backends.system.known_secrets import token_variable
 from smoltui.backends.system.threads import in_thread
 from smoltui.core.foreign.server_values import name_in, number_in
 from smoltui.core.machine.account import Account as Account
+from smoltui.core.machine.account import use_token
 from smoltui.core.runs.cost import Flavor as Flavor
 from smoltui.errors import PermissionDeniedError
 from smoltui.redaction import register_secrets
@@ -339,7 +341,7 @@ async def writing_account(doing: str) -> Account:
     if found.can_write is False:
         raise PermissionDeniedError(
             f"The token is read-only and cannot {doing}: {found.token_name or found.name}",
-            f"Create a token with write access at {endpoint()}/settings/tokens, then: hf auth login",
+            f"Create a token with write access at {endpoint()}/settings/tokens, {use_token(found.token_variable)}",
         )
     return found
 
@@ -373,6 +375,7 @@ def _account(data: object) -> Account:
         read_only_orgs=frozenset(owner for owner, role in roles.items() if role == "read"),
         token_name=word(access.get("displayName")),
         token_role=word(access.get("role")),
+        token_variable=token_variable(),
     )
 
 

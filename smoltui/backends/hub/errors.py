@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from smoltui.backends.system.known_secrets import token_variable
+from smoltui.core.machine.account import use_token
 from smoltui.errors import (
     InputError,
     NoCreditError,
@@ -76,7 +78,9 @@ def _of_login(error: Exception, doing: str) -> SmoltuiError | None:
     if isinstance(error, UnicodeEncodeError | httpx2.LocalProtocolError) and _from_client(error):
         return NotLoggedInError(
             f"The token contains an invalid character, so smoltui could not {doing}",
-            "Set HF_TOKEN to just the token, without quotes or line breaks, or log in again with: hf auth login",
+            f"Set {variable} to just the token, without quotes or line breaks"
+            if (variable := token_variable())
+            else "Log in again with: hf auth login",
         )
     return None
 
@@ -212,7 +216,7 @@ def refused(status: int, doing: str, words: str = "", headers: Mapping[str, str]
         return _too_many(doing, headers or {})
     if status in _REFUSALS:
         kind, sentence, hint = _REFUSALS[status]
-        return kind(f"{sentence.format(doing)}{tail}", hint.format(endpoint()))
+        return kind(f"{sentence.format(doing)}{tail}", hint.format(endpoint(), use_token(token_variable())))
     if status >= 500:
         return UnreachableError(
             f"The Hub had an internal error (status {status}), so smoltui could not {doing}{tail}",
@@ -228,7 +232,7 @@ _REFUSALS: dict[int, tuple[type[SmoltuiError], str, str]] = {
     403: (
         PermissionDeniedError,
         "The token or the account is not allowed to {}",
-        "Create a token that can write and start Jobs at {}/settings/tokens, then: hf auth login",
+        "Create a token that can write and start Jobs at {}/settings/tokens, {}",
     ),
     404: (
         NotFoundOnHubError,
@@ -242,12 +246,13 @@ _REFUSALS: dict[int, tuple[type[SmoltuiError], str, str]] = {
     ),
     422: _REJECTED,
 }
-"""Status → our error, its sentence (with what was being done) and its hint (with the endpoint)."""
+"""Status → our error, its sentence (with what was being done) and its hint (with the endpoint and what to do with a new
+token)."""
 
 
 def _bad_token(doing: str, tail: str) -> NotLoggedInError:
-    if os.environ.get("HF_TOKEN"):
-        source, next_step = "HF_TOKEN", "Set HF_TOKEN to a valid token"
+    if variable := token_variable():
+        source, next_step = variable, f"Set {variable} to a valid token"
     else:
         source, next_step = "the token stored here", "Log in again with: hf auth login"
     return NotLoggedInError(

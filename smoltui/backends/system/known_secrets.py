@@ -36,14 +36,19 @@ def token_source(environment: Mapping[str, str] | None = None) -> str | None:
     In the order of huggingface_hub: a variable before the file of `hf auth login`.
     """
     known = os.environ if environment is None else environment
-    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
-        if known.get(name, "").strip():
-            return f"the environment variable {name}"
+    if name := token_variable(known):
+        return f"the environment variable {name}"
     path = _token_path(known)
     try:
         return f"the file {path}" if path.stat().st_size else None
     except OSError:
         return None
+
+
+def token_variable(environment: Mapping[str, str] | None = None) -> str:
+    """The variable that the Hub's token comes from, so that a login has no effect; empty if none has one."""
+    known = os.environ if environment is None else environment
+    return next((name for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN") if known.get(name, "").strip()), "")
 
 
 def _is_secret(name: str, value: str) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from smoltui.core.evaluation.benchmark_command import TOKEN_SECRET, LightEvalCommand
 from smoltui.core.evaluation.benchmark_tasks import Harness, task_table
-from smoltui.core.machine.account import Account
+from smoltui.core.machine.account import Account, use_token
 from smoltui.core.preflight.check import Check, Problem
 from smoltui.core.recipe import Level
 from smoltui.core.runs.cost import Flavor, usd, worst_cost
@@ -97,7 +97,7 @@ def _account(command: LightEvalCommand, job: JobFacts) -> Iterator[Check]:
             "token",
             STOP,
             f"The token is read-only and can't start a Job or push results: {account.token_name or account.name}",
-            "Create a token with write access at huggingface.co/settings/tokens, then: hf auth login",
+            f"Create a token with write access at huggingface.co/settings/tokens, {use_token(account.token_variable)}",
         )
     elif account.can_write is None:
         yield Check("token", WARN, f"The permissions of {account.name}'s token are known only when it is used")

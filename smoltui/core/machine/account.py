@@ -23,6 +23,9 @@ class Account:
     token_role: str = ""
     """read, write, fineGrained, or another value from the server; empty if not reported."""
 
+    token_variable: str = ""
+    """The environment variable that the token comes from; empty if it is the one that `hf auth login` stored."""
+
     @property
     def plan(self) -> str:
         """For display: Pro, Free, or unknown."""
@@ -36,3 +39,8 @@ class Account:
     def can_write(self) -> bool | None:
         """Whether the token may submit Jobs and push; None for a fine-grained one, which can for some repositories."""
         return {"write": True, "read": False}.get(self.token_role)
+
+
+def use_token(variable: str) -> str:
+    """What to do with a new token, at the end of a hint: a login has no effect while a variable has one."""
+    return f"then set {variable} to it; while it is set, a login has no effect." if variable else "then: hf auth login"

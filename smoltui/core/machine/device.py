@@ -277,10 +277,11 @@ def _jobs(account: Account | None, why_no_account: str, optional: bool) -> Sente
     if account is None:
         return Sentence(Mark.NO, f"{jobs}: {why_no_account or 'account not checked yet'}", optional)
     if account.can_write is False:
+        variable = account.token_variable
         return Sentence(
             Mark.NO,
-            f"{jobs}: the token of {account.name} is read-only. Create one with write access, then log in "
-            "with `hf auth login`",
+            f"{jobs}: the token of {account.name} is read-only. Create one with write access, then "
+            f"{f'set {variable} to it' if variable else 'log in with `hf auth login`'}",
             optional,
         )
     if account.can_pay is False:

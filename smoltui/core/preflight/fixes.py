@@ -19,6 +19,7 @@ MARGIN = 1.2
 GOOD_FLAVOR = "a100-large"
 """Fits SmolLM3-3B with all its weights (`JobSettings.flavor`)."""
 BILLING = "https://huggingface.co/settings/billing"
+TOKENS = "https://huggingface.co/settings/tokens"
 
 
 def without_token(leak: Leak) -> Fix | None:

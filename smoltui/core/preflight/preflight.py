@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from smoltui.core.foreign.token_stop import Leak
-from smoltui.core.machine.account import Account
+from smoltui.core.machine.account import Account, use_token
 from smoltui.core.machine.device import Need, gib
 from smoltui.core.machine.duration import Duration
 from smoltui.core.machine.fit import Fit
@@ -17,6 +17,7 @@ from smoltui.core.pairs.sizes import PairSizes
 from smoltui.core.preflight.check import Check, Problem
 from smoltui.core.preflight.fixes import (
     BILLING,
+    TOKENS,
     less_disk,
     less_memory,
     longer_timeout,
@@ -372,8 +373,8 @@ def _account(facts: Facts, *, pays: bool) -> list[Check]:
                 "token",
                 Level.STOP,
                 f"The token of {account.name} is read-only",
-                "Create one with write access, then: hf auth login",
-                Fix(act=Act.LOGIN),
+                f"Create one with write access, {use_token(account.token_variable)}",
+                Fix(copy=TOKENS) if account.token_variable else Fix(act=Act.LOGIN),
             )
         )
     elif account.can_write is None:

@@ -120,6 +120,7 @@ def test_packages_that_are_missing_or_outside_their_range() -> None:
         (replace(ME, can_pay=False), "", Mark.NO, "cannot pay"),
         (replace(ME, can_pay=None), "", Mark.TIGHT, "unknown"),
         (replace(ME, token_role="read"), "", Mark.NO, "read-only"),
+        (replace(ME, token_role="read", token_variable="HF_TOKEN"), "", Mark.NO, "then set HF_TOKEN to it"),
         (replace(ME, token_role="fineGrained"), "", Mark.HERE, "ada"),
     ],
 )
