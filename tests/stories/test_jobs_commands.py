@@ -28,11 +28,14 @@ from smoltui.cli import jobs as jobs_module
 from smoltui.cli import runs as runs_module
 from smoltui.cli import train as train_module
 from smoltui.cli.main import run
+from smoltui.core.preflight.hub_checks import HubAnswers
 from tests.hub.server import TOKEN, Connection, Job, LocalHub, local_hub
 from tests.paths import FAKE_TRAINING
 
 SCRIPT = FAKE_TRAINING
 JOB = {"command": ["x"], "dockerImage": "python:3.12", "flavor": "a100-large", "timeoutSeconds": 3600}
+
+CHECK_PLAN = preflight_facts.check_plan
 
 
 @pytest.fixture
@@ -847,3 +850,41 @@ def test_a_token_that_may_not_is_replaced_where_it_comes_from(
     assert run([*(told.get(word, word) for word in arguments), "--json"]) == 3
     hint = json.loads(capsys.readouterr().err.splitlines()[-1])["hint"]
     assert ("hf auth login" in hint, "set HF_TOKEN to it" in hint) == (stored, not stored), hint
+
+
+@pytest.mark.parametrize(("namespace", "said"), [("nobody", "not a member"), ("club", "may only read")])
+def test_a_namespace_that_cannot_start_jobs(
+    server: LocalHub,
+    project: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    namespace: str,
+    said: str,
+) -> None:
+    """Also a dry run says so, and that it is the option that is to be changed, if it is."""
+
+    async def nothing_known(*_: object) -> HubAnswers:
+        return HubAnswers()
+
+    monkeypatch.setattr(preflight_facts, "check_plan", CHECK_PLAN)
+    monkeypatch.setattr(preflight_facts, "ask_hub", nothing_known)
+    server.whoami["orgs"].append({"name": "club", "roleInOrg": "read"})
+    start = ["train", str(project), "--on", "hub", "--dry-run", "--json"]
+    assert run([*start, "--namespace", namespace]) == 3
+    error = json.loads(capsys.readouterr().err.splitlines()[-1])
+    assert said in error["error"] and error["error"].endswith(f": {namespace}")
+    assert error["hint"] == "Choose another namespace (--namespace): ada, lab"
+    (project / "smoltui.toml").write_text(f'[jobs]\nnamespace = "{namespace}"\n')
+    assert run(start) == 3
+    error = json.loads(capsys.readouterr().err.splitlines()[-1])
+    assert error["hint"] == "Set jobs.namespace in smoltui.toml to one of: ada, lab"
+
+
+def test_a_job_again_where_i_may_only_read(server: LocalHub, capsys: pytest.CaptureFixture[str]) -> None:
+    """Another token would not help: my role is named."""
+    server.whoami["orgs"].append({"name": "club", "roleInOrg": "read"})
+    job = server.add(stage="COMPLETED", namespace="club", **JOB)
+    assert run(["rerun", job.id, "--yes", "--json"]) == 3
+    error = json.loads(capsys.readouterr().err)
+    assert "The role of ada in club is read" in error["error"] and "token" not in error["hint"]
+    assert len(server.jobs) == 1

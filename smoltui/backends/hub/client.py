@@ -331,17 +331,22 @@ async def namespace() -> str:
     return (await account()).name
 
 
-async def writing_account(doing: str) -> Account:
-    """The account, if its token has write access.
+async def writing_account(doing: str, namespace: str | None = None) -> Account:
+    """The account, if its token has write access, and its role in a namespace too (None: its own).
 
     Raises:
-        PermissionDeniedError: it is read-only, so it cannot `doing`. Else as `account`.
+        PermissionDeniedError: one is read-only, so it cannot `doing`. Else as `account`.
     """
     found = await account()
     if found.can_write is False:
         raise PermissionDeniedError(
             f"The token is read-only and cannot {doing}: {found.token_name or found.name}",
             f"Create a token with write access at {endpoint()}/settings/tokens, {use_token(found.token_variable)}",
+        )
+    if namespace in found.read_only_orgs:
+        raise PermissionDeniedError(
+            f"The role of {found.name} in {namespace} is read, so it cannot {doing}",
+            f"Choose another namespace, or ask an administrator of {namespace} for a role that can write.",
         )
     return found
 

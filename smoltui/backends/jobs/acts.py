@@ -54,7 +54,7 @@ async def start_again(job: Mapping[str, object], namespace: str) -> dict[str, An
     """
     instead = f"hf jobs rerun {safe_line(namespace, 60)}/{safe_line(str(job.get('id')), 60)}"
     spec = await with_token(job, spec_of_job(job), instead)
-    await hub.writing_account(hub_submit.DOING)
+    await hub.writing_account(hub_submit.DOING, namespace)
     label = new_label()
     spec["labels"] = {**spec.get("labels", {}), LABEL: label}
 

@@ -69,7 +69,7 @@ async def submit(spec: RunSpec, tell: Tell = lambda words: None) -> dict[str, An
     tell("asking the Hub")
     labels = checked_labels(spec)
     _must_be_limited(spec)
-    account = await hub.writing_account(DOING)
+    account = await hub.writing_account(DOING, spec.namespace)
     namespace = spec.namespace or account.name
     if found := await find(namespace, spec.label):
         return found
@@ -98,7 +98,7 @@ async def submit_command(spec: CommandSpec) -> dict[str, Any]:
     refuse_tokens_in_job({"command": list(spec.command)})
     labels = checked_labels(spec)
     _must_be_limited(spec)
-    account = await hub.writing_account(DOING)
+    account = await hub.writing_account(DOING, spec.namespace)
     namespace = spec.namespace or account.name
     if found := await find(namespace, spec.label):
         return found

@@ -231,6 +231,7 @@ def _from_plan(plan: Plan) -> Facts:
             namespace=spec.namespace or "",
             timeout=str(spec.timeout_seconds) if spec.timeout_seconds else settings.jobs.timeout,
         ),
+        namespace_chosen=(spec.namespace or "") != settings.jobs.namespace,
     )
 
 

@@ -35,6 +35,14 @@ class Account:
         """Whether the user may push to repositories in a namespace, as far as the Hub tells."""
         return namespace in (self.name, *self.orgs) and namespace not in self.read_only_orgs
 
+    def why_no_jobs(self, namespace: str) -> str:
+        """Why no Jobs can be started for a namespace, without a full stop; empty if nothing is known against it."""
+        if namespace not in (self.name, *self.orgs):
+            return f"{self.name} is not a member of this namespace, so no Job can be billed to it: {namespace}"
+        if namespace in self.read_only_orgs:
+            return f"{self.name} may only read in this namespace (role read), and cannot start Jobs there: {namespace}"
+        return ""
+
     @property
     def can_write(self) -> bool | None:
         """Whether the token may submit Jobs and push; None for a fine-grained one, which can for some repositories."""

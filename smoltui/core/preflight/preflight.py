@@ -109,6 +109,9 @@ class Facts:
     account_problem: Problem | None = None
     """Why there is no account; None if there is one, or it was not checked."""
     jobs: JobSettings = field(default_factory=JobSettings)
+    """The settings with what was chosen for this run alone."""
+    namespace_chosen: bool = False
+    """The namespace was chosen for this run alone, and is not that of the settings."""
     flavor: Flavor | None = None
     """None if the Hub's list lacks the flavor or was not read."""
     flavors_known: bool = False
@@ -384,22 +387,19 @@ def _account(facts: Facts, *, pays: bool) -> list[Check]:
     else:
         checks.append(Check("token", Level.PASS, f"The token of {account.name} has write access"))
     if pays:
-        checks += _payer(account, facts.jobs.namespace)
+        checks += _payer(account, facts)
     return checks
 
 
-def _payer(account: Account, namespace: str) -> list[Check]:
-    payer = namespace or account.name
-    if payer not in (account.name, *account.orgs):
-        return [
-            Check(
-                "account",
-                Level.STOP,
-                f"{account.name} is not a member of the billing namespace: {payer}",
-                "Change jobs.namespace in smoltui.toml.",
-                Fix(settings={"jobs.namespace": ABSENT}),
-            )
-        ]
+def _payer(account: Account, facts: Facts) -> list[Check]:
+    payer = facts.jobs.namespace or account.name
+    if said := account.why_no_jobs(payer):
+        others = ", ".join(name for name in (account.name, *account.orgs) if account.writes_to(name))
+        if facts.namespace_chosen:
+            told = f"Choose another namespace (--namespace): {others}"
+            return [Check("account", Level.STOP, said, told, Fix(act=Act.AGAIN))]
+        fix = Fix(settings={"jobs.namespace": ABSENT})
+        return [Check("account", Level.STOP, said, f"Set jobs.namespace in smoltui.toml to one of: {others}", fix)]
     if account.can_pay is False and payer == account.name:
         said = f"{payer} has no payment method; Jobs need credit"
         return [Check("account", Level.WARN, said, f"Add one: {BILLING}", Fix(copy=BILLING))]
