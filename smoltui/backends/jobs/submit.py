@@ -142,7 +142,7 @@ async def preview(spec: RunSpec) -> dict[str, Any]:
 def _must_be_limited(spec: RunSpec | CommandSpec) -> None:
     """Raises InputError for a Job without a flavor or a timeout."""
     if not spec.flavor:
-        raise InputError("A Job needs a flavor", "Set jobs.flavor in smoltui.toml; list flavors: hf jobs hardware")
+        raise InputError("A Job needs a flavor", "Set jobs.flavor in smoltui.toml; list flavors: smoltui hardware")
     if not spec.timeout_seconds or spec.timeout_seconds <= 0:
         raise InputError(
             "A Job needs a timeout; without one, the Hub stops it after 30 minutes",

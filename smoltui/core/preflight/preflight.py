@@ -411,7 +411,7 @@ def _flavor(facts: Facts) -> list[Check]:
     if flavor is None:
         if facts.flavors_known:
             said, fix = f"The Hub has no such flavor: {wanted}", other_flavor(wanted, facts.flavors)
-            return [Check("flavor", Level.STOP, said, "List flavors: hf jobs hardware", fix)]
+            return [Check("flavor", Level.STOP, said, "List flavors: smoltui hardware", fix)]
         said = f"The Hub's list of flavors could not be read, so {wanted} is unchecked"
         return [Check("flavor", Level.WARN, said, fix=Fix(act=Act.AGAIN))]
     if not flavor.count:

@@ -30,7 +30,7 @@ class JobSettings:
     """Where a Job runs."""
 
     flavor: str = "a100-large"
-    """Hardware, a name from `hf jobs hardware`."""
+    """Hardware, a name from `smoltui hardware`."""
     timeout: str = "3h"
     """Timeout of the Job; the Hub's default is 30 minutes."""
     namespace: str = ""

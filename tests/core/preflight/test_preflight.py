@@ -124,7 +124,7 @@ def test_the_same_here_checks_the_disk_and_the_folder() -> None:
             "may only read in this namespace",
             "jobs.namespace in smoltui.toml to one of: me",
         ),
-        (JOBS, {"flavor": None}, "flavor", "stop", "no such flavor: a100-large", "hf jobs hardware"),
+        (JOBS, {"flavor": None}, "flavor", "stop", "no such flavor: a100-large", "smoltui hardware"),
         (JOBS, {"flavor": None, "flavors_known": False}, "flavor", "warn", "could not be read", ""),
         (JOBS, {"flavor": replace(A100, count=0)}, "flavor", "warn", "no accelerator", "jobs.flavor"),
         (JOBS, {"flavor": replace(A100, accelerator="T4")}, "flavor", "stop", "cannot compute in bf16", "bf16: false"),
