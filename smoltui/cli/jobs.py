@@ -83,7 +83,7 @@ def _limit(timeout: str | None) -> float | None:
     try:
         return None if timeout is None else float(timeout_seconds(timeout))
     except ValueError as error:
-        raise InputError(f"Not a time to wait: {safe_line(timeout or '', 60)}", str(error)) from error
+        raise InputError(f"Not a valid timeout: {safe_line(timeout or '', 60)}", str(error)) from error
 
 
 def _started(work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:

@@ -103,7 +103,7 @@ class StartOptions(Modal[Chosen], Explains[Chosen]):
         try:
             timeout_seconds(text or "3h")
         except (ValueError, OverflowError) as error:
-            self._ask_limit(f"{error}:", text)
+            self._ask_limit(f"{str(error).rstrip('.')}:", text)
             return
         self.options = replace(self.options, timeout=text or None)
         self.look()

@@ -356,6 +356,10 @@ def richer(run: Run, known: Run | None) -> Run:
 
 _TIMEOUT = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd]?)")
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_SPELLED_OUT = re.compile(
+    r"(\d+(?:\.\d+)?)\s*(?:(s)(?:ec(?:ond)?s?)?|(m)(?:in(?:ute)?s?)?|(h)(?:(?:ou)?rs?)?|(d)(?:ays?)?)(?![a-z])"
+)
+"""A part of a time as people write it: `2 hours`, `30min`."""
 
 
 LONGEST_TIMEOUT = 366 * 86_400
@@ -376,15 +380,19 @@ def timeout_seconds(text: str) -> int:
     """
     text = text.strip()
     if found := _TIMEOUT.fullmatch(text):
-        seconds = round(min(float(found[1]) * _UNITS[found[2]], 2 * LONGEST_TIMEOUT))
-        if seconds > LONGEST_TIMEOUT:
-            raise ValueError(f"the timeout must be shorter than a year: {text}")
-        if seconds <= 0:
-            raise ValueError(f"the timeout must be longer than 0: {text}")
-        return seconds
+        return _in_limits(float(found[1]) * _UNITS[found[2]])
     low = re.sub(r"h\s*(\d+)$", r"h\1m", text.lower())  # 2h30 means minutes
-    parts = re.findall(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)[a-z]*", low)
-    total = round(min(sum(float(number) * _UNITS[unit] for number, unit in parts), 2 * LONGEST_TIMEOUT))
-    if parts and total and not re.sub(r"[\d.\sa-z]", "", text.lower()):
-        raise ValueError(f"Jobs accepts one number and one unit; write {as_timeout(total)} instead of: {text}")
-    raise ValueError(f"a timeout is a number followed by s, m, h or d, such as 3h or 90m, not: {text}")
+    parts = [[part for part in found.groups() if part] for found in _SPELLED_OUT.finditer(low)]
+    if parts and not re.sub(r"[\s,]|and", "", _SPELLED_OUT.sub("", low)):
+        seconds = _in_limits(sum(float(number) * _UNITS[unit] for number, unit in parts))
+        raise ValueError(f"A time is one number and one unit; write {as_timeout(seconds)}.")
+    raise ValueError("A time is a number followed by s, m, h or d, such as 3h or 90m.")
+
+
+def _in_limits(seconds: float) -> int:
+    """A timeout as a whole number. Raises ValueError for one that is too short or too long, as `timeout_seconds`."""
+    if seconds > LONGEST_TIMEOUT:
+        raise ValueError("The time must be shorter than a year.")
+    if seconds < 1:
+        raise ValueError("The time must be at least 1 second.")
+    return round(seconds)

@@ -237,7 +237,7 @@ class AgainDialog(Modal[Again | None]):
         try:
             seconds = timeout_seconds(text)
         except (ValueError, OverflowError) as error:
-            self._ask_limit(f"{error}:", text)
+            self._ask_limit(f"{str(error).rstrip('.')}:", text)
             return
         self._changes = replace(self._changes, timeout_seconds=seconds)
         self._draw()

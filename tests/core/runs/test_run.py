@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -113,14 +114,43 @@ def test_timeouts_that_jobs_knows(text: str, seconds: int) -> None:
         ("90min", "write 90m"),
         ("1w", "such as 3h"),
         ("", "such as 3h"),
-        ("0", "longer than 0"),
+        ("1 hour and 30 minutes", "write 90m"),
+        ("1h 30m 5s", "write 5405s"),
+        ("0", "at least 1 second"),
+        ("0.1s", "at least 1 second"),
+        ("0.5 sec", "at least 1 second"),
+        ("400 days", "shorter than a year"),
+        ("1e9d", "such as 3h"),
+        ("1e3s", "such as 3h"),
+        ("1month", "such as 3h"),
+        ("1h or 2d", "such as 3h"),
         ("-5m", "such as 3h"),
         ("infh", "such as 3h"),
     ],
 )
 def test_other_timeouts_say_what_to_write(text: str, words: str) -> None:
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(ValueError, match=words) as caught:
         timeout_seconds(text)
+    assert str(caught.value)[0].isupper() and str(caught.value).endswith(".")
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.sampled_from("smhd")), min_size=2, max_size=4))
+def test_a_time_in_parts_is_suggested_as_one(parts: list[tuple[int, str]]) -> None:
+    with pytest.raises(ValueError, match=r"^A time is one|must be") as caught:
+        timeout_seconds(" ".join(f"{number}{unit}" for number, unit in parts))
+    total = sum(number * {"s": 1, "m": 60, "h": 3600, "d": 86_400}[unit] for number, unit in parts)
+    suggested = re.search(r"write (\w+)\.$", str(caught.value))
+    assert (timeout_seconds(suggested[1]) if suggested else 0) == total
+
+
+@given(st.text("0123456789.eE+-smhdw ", max_size=9))
+def test_no_other_time_is_suggested(text: str) -> None:
+    """What is suggested has the digits of what was written, and is itself a time."""
+    try:
+        timeout_seconds(text)
+    except ValueError as error:
+        if suggested := re.search(r"write (\w+)\.$", str(error)):
+            assert timeout_seconds(suggested[1]) > 0 and not set(text.lower()) & set("e+-w")
 
 
 def test_time_left_waits_for_evidence() -> None:
