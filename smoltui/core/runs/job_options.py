@@ -96,14 +96,16 @@ def options_in(options: Mapping[str, str]) -> JobOptions:
 def problem_in(options: JobOptions) -> tuple[str, str, str] | None:
     """The key of the first value that cannot be used, what is wrong, and what to do; None if all can."""
     for name in options.env:
-        if not _NAME.fullmatch(name) or name in OURS:
+        if name in OURS:
+            return "env", f"has a name that every Job already has a value for: {name}", "Choose another name."
+        if not _NAME.fullmatch(name):
             return "env", f"has a name that cannot be set: {name}", "Use letters, digits and _."
     for name in options.secrets:
         if "=" in name:
             return (
                 "secrets",
-                "has a value, which would be stored",
-                "Write only the name, and set it in the environment.",
+                "must name the secrets without their values, which would be stored",
+                "Write only the name, and set its value in the environment.",
             )
         if not _NAME.fullmatch(name):
             return "secrets", f"has a name that cannot be used: {name}", "Use letters, digits and _."
@@ -114,9 +116,9 @@ def problem_in(options: JobOptions) -> tuple[str, str, str] | None:
         try:
             mounts.append(volume_in(text).mount)
         except ValueError as error:
-            return "volumes", f"has one that cannot be used: {text}", f"{str(error)[:1].upper()}{str(error)[1:]}."
+            return "volumes", f"has a volume that cannot be used: {text}", f"{str(error)[:1].upper()}{str(error)[1:]}."
     if len(set(mounts)) < len(mounts):
-        return "volumes", "mounts two at the same path", "Choose another mount path."
+        return "volumes", "mounts two volumes at the same path", "Choose another mount path."
     return None
 
 

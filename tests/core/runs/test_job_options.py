@@ -38,7 +38,9 @@ def test_volumes_are_written_as_for_hf_jobs(text: str, volume: JobVolume) -> Non
         (JobOptions(secrets=("KEY=value",)), "secrets", "would be stored"),
         (JobOptions(secrets=("a b",)), "secrets", "a b"),
         (JobOptions(secrets=("A",), env={"A": "b"}), "secrets", "jobs.env"),
-        (JobOptions(env={"HF_TOKEN": "x"}), "env", "HF_TOKEN"),
+        (JobOptions(env={"HF_TOKEN": "x"}), "env", "already has a value for: HF_TOKEN"),
+        (JobOptions(env={"PYTHONUNBUFFERED": "0"}), "env", "already has a value for: PYTHONUNBUFFERED"),
+        (JobOptions(env={"A B": "x"}), "env", "cannot be set: A B"),
     ],
 )
 def test_what_cannot_be_used_is_named(options: JobOptions, key: str, sentence: str) -> None:
