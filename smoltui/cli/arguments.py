@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from smoltui.errors import InputError
 from smoltui.suggestions import did_you_mean
 
 _Declared = TypeVar("_Declared", bound=Callable[..., Any])
@@ -90,6 +91,17 @@ class Named(click.types.StringParamType):
         ]
 
 
+class NotEmpty(Named):
+    """As `Named`; an empty text is refused, because a variable that is not set would silently choose the default."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        text = str(super().convert(value, param, ctx))
+        if not text.strip():
+            option = param.opts[0] if param is not None else self.name
+            raise InputError(f"{option} has no value", "Write one, or leave the option out for its default.")
+        return text
+
+
 class PathText(click.types.StringParamType):
     """Any text, for which a shell completes paths; nothing is checked."""
 
@@ -130,7 +142,9 @@ def _topics() -> Iterable[tuple[str, str]]:
 
 RUN_ID = Named("id", _runs)
 """The id of a run or a Job."""
-FLAVOR = Named("flavor", _flavors)
+FLAVOR = NotEmpty("flavor", _flavors)
+WORD = NotEmpty("text", tuple)
+"""Any text but an empty one."""
 PRESET = Named("preset", _presets)
 TOPIC = Named("topic", _topics)
 FOLDER = PathText("dir")

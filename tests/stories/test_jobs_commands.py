@@ -888,3 +888,26 @@ def test_a_job_again_where_i_may_only_read(server: LocalHub, capsys: pytest.Capt
     error = json.loads(capsys.readouterr().err)
     assert "The role of ada in club is read" in error["error"] and "token" not in error["hint"]
     assert len(server.jobs) == 1
+
+
+@pytest.mark.parametrize("option", ["--flavor", "--timeout", "--namespace"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["train", "FOLDER", "--on", "hub", "--yes"],
+        ["rerun", "ID", "--yes"],
+        ["resume", "ID", "--yes"],
+        ["scheduled", "create", "FOLDER", "--schedule", "@daily", "--yes"],
+        ["benchmark", "FOLDER"],
+    ],
+)
+def test_an_option_without_a_value_is_no_default(
+    server: LocalHub, project: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], option: str
+) -> None:
+    """A variable of my shell is not set: no other account pays, and nothing is started."""
+    told = {"ID": server.add(stage="COMPLETED", **JOB).id, "FOLDER": str(project)}
+    for value in ("", " "):
+        assert run([*(told.get(word, word) for word in arguments), option, value, "--json"]) == 2
+        error = json.loads(capsys.readouterr().err)
+        assert error["error"] == f"{option} has no value" and "leave the option out" in error["hint"]
+    assert len(server.jobs) == 1 and not server.scheduled

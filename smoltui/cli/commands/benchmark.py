@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from smoltui.cli.arguments import FLAVOR, FOLDER, Choice, EngineChoice, json_option, project_in, run_option
+from smoltui.cli.arguments import FLAVOR, FOLDER, WORD, Choice, EngineChoice, json_option, project_in, run_option
 from smoltui.cli.failures import require_address_space
 
 
@@ -33,8 +33,8 @@ from smoltui.cli.failures import require_address_space
 @click.option("--on", "engine", type=EngineChoice(), help="Where to run; default: where the harness runs.")
 @click.option("--hub-model", metavar="OWNER/NAME", help="Where the aligned model is on the Hub, for a Job.")
 @click.option("--flavor", type=FLAVOR, help="Hardware of the Job.")
-@click.option("--timeout", help="Time limit of the Job, such as 3h or 90m.")
-@click.option("--namespace", help="User or organization that pays for the Job and owns its results.")
+@click.option("--timeout", type=WORD, help="Time limit of the Job, such as 3h or 90m.")
+@click.option("--namespace", type=WORD, help="User or organization that pays for the Job and owns its results.")
 @click.option("--yes", is_flag=True, help="Start a Job that costs money without asking.")
 @click.option("--detach", is_flag=True, help="Start the Job and return; --read gets its results later.")
 @click.option("--dry-run", is_flag=True, help="Only check, and show the command and what it costs.")

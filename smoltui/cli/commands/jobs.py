@@ -11,6 +11,7 @@ from smoltui.cli.arguments import (
     FLAVOR,
     FOLDER,
     RUN_ID,
+    WORD,
     EngineChoice,
     json_option,
     project_in,
@@ -60,8 +61,8 @@ def _changes_options(command: _Command) -> _Command:
     """The options of a Job that is started again or resumed."""
     for option in (
         click.option("--attempts", type=int, help="How often the Hub starts the Job if it fails."),
-        click.option("--namespace", help="User or organization that owns and pays for the Job."),
-        click.option("--timeout", help="Time limit of the Job, such as 3h or 90m."),
+        click.option("--namespace", type=WORD, help="User or organization that owns and pays for the Job."),
+        click.option("--timeout", type=WORD, help="Time limit of the Job, such as 3h or 90m."),
         click.option("--flavor", type=FLAVOR, help="Hardware of the Job."),
     ):
         command = option(command)

@@ -8,6 +8,7 @@ import click
 
 from smoltui.cli.arguments import (
     FLAVOR,
+    WORD,
     Choice,
     EngineChoice,
     folder_argument,
@@ -29,8 +30,8 @@ from smoltui.cli.failures import require_address_space
 @click.option("--output-dir", help="Where the model goes, instead of the recipe's output_dir.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing model in the output folder.")
 @click.option("--flavor", type=FLAVOR, help="Hardware of the Job.")
-@click.option("--timeout", help="Time limit of the Job, such as 3h or 90m.")
-@click.option("--namespace", help="User or organization that owns and pays for the Job.")
+@click.option("--timeout", type=WORD, help="Time limit of the Job, such as 3h or 90m.")
+@click.option("--namespace", type=WORD, help="User or organization that owns and pays for the Job.")
 @click.option("--yes", is_flag=True, help="Start a Job that costs money without asking.")
 @click.option("--force", is_flag=True, help="Start although an estimate (memory, disk, time) speaks against it.")
 @click.option("--side-by-side", is_flag=True, help="Run in parallel with other runs on this machine.")

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from smoltui.cli.arguments import FLAVOR, folder_argument, json_option
+from smoltui.cli.arguments import FLAVOR, WORD, folder_argument, json_option
 from smoltui.cli.group import Group
 
 
@@ -30,8 +30,8 @@ def scheduled_list_command(as_json: bool) -> None:
 @click.option("--schedule", required=True, metavar="CRON", help="Five cron fields in UTC, or @hourly, @daily, @weekly.")
 @click.option("--from", "source", metavar="ID", help="Repeat this Job instead of training FOLDER.")
 @click.option("--flavor", type=FLAVOR, help="Hardware of each Job.")
-@click.option("--timeout", help="Time limit of each Job, such as 3h or 90m.")
-@click.option("--namespace", help="User or organization that owns and pays for the Jobs.")
+@click.option("--timeout", type=WORD, help="Time limit of each Job, such as 3h or 90m.")
+@click.option("--namespace", type=WORD, help="User or organization that owns and pays for the Jobs.")
 @click.option("--suspended", is_flag=True, help="Create the schedule suspended: nothing starts until you resume it.")
 @click.option("--concurrency", is_flag=True, help="Allow overlapping runs.")
 @click.option("--yes", is_flag=True, help="Create the schedule without asking, although it costs money.")

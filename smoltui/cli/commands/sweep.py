@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from smoltui.cli.arguments import FLAVOR, EngineChoice, folder_argument, json_option, project_in
+from smoltui.cli.arguments import FLAVOR, WORD, EngineChoice, folder_argument, json_option, project_in
 
 
 @click.command("sweep")
@@ -22,7 +22,7 @@ from smoltui.cli.arguments import FLAVOR, EngineChoice, folder_argument, json_op
 @click.option("--continue", "go_on", is_flag=True, help="Start what is missing or failed.")
 @click.option("--on", "engine", type=EngineChoice(), help="Where to run; default: run.on in smoltui.toml.")
 @click.option("--flavor", type=FLAVOR, help="Hardware of the Jobs.")
-@click.option("--timeout", help="Time limit of each Job, such as 3h or 90m.")
+@click.option("--timeout", type=WORD, help="Time limit of each Job, such as 3h or 90m.")
 @click.option("--yes", is_flag=True, help="Start Jobs that cost money without asking.")
 @click.option("--measure", is_flag=True, help="Measure each model on held-out pairs after its run.")
 @click.option("--detach", is_flag=True, help="Start the runs and return.")
