@@ -100,7 +100,7 @@ class TestASecondRun:
         async with app.run_test(size=(80, 24)) as pilot:
             await opened_again(app, pilot, wait_until)
             await pilot.press("y")
-            await wait_until(lambda: "is RUNNING, and would run twice" in said(app))
+            await wait_until(lambda: "is RUNNING, and does the same" in said(app))
 
     async def test_of_several_marked_runs(self, server: LocalHub, tmp_path: Path, wait_until: Wait) -> None:
         """Two ended Jobs that push to one repository, both marked: the question says so, with what both cost."""
@@ -213,7 +213,7 @@ async def test_a_job_of_another_machine_runs_as_it_was(server: LocalHub, tmp_pat
     job.stage, job.message = "ERROR", "Job timeout"
     async with app.run_test(size=(80, 24)) as pilot:
         await wait_until(lambda: "was not started from this machine" in said(app))  # the next step
-        assert "longer timeout: R" not in said(app) and "Run it again with a longer" not in said(app)
+        assert "longer timeout (R" not in said(app) and "Run it again with a longer" not in said(app)
         await opened_again(app, pilot, wait_until)
         assert "limit 1 h 00 min" in said(app) and "too short" not in said(app) and "original recipe" not in said(app)
         assert "COSTS AT MOST 5.00 USD" in said(app) and "runs again exactly as it was" in said(app)

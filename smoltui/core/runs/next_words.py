@@ -4,42 +4,41 @@ from __future__ import annotations
 
 import re
 
-_AGAIN, _CONTINUE, _LOG = "Run it again: R", "Continue it: x", "See the log: v"
 _FROM_START, _FROM_CHECKPOINT = "Run it again", "Continue it"
 _KEY = re.compile(
-    r"(?:Run it again|Continue it|See the log|Resume from step \d+)(?: with a longer timeout)?: (\w) in the Runs room"
+    r"(?:Run it again|Continue it|See the log|Resume from step \d+)(?: with a longer timeout)? \((\w) in the Runs room"
 )
-_KEY_OR_COMMAND = re.compile(r": (\w) in the Runs room, or smoltui [a-z]+(?: --\w+ \w+| (?!--)[^\s.]+)*")
+_KEY_OR_COMMAND = re.compile(r"\((\w) in the Runs room, or smoltui [^()]*\)")
 
 
 def run_again(run_id: str) -> str:
     """How to run a run again."""
-    return f"{_AGAIN} in the Runs room, or smoltui rerun {run_id}"
+    return f"{_FROM_START} (R in the Runs room, or smoltui rerun {run_id})"
 
 
 def continue_it(run_id: str) -> str:
     """How to continue a run from its checkpoint."""
-    return f"{_CONTINUE} in the Runs room, or smoltui resume {run_id}"
+    return f"{_FROM_CHECKPOINT} (x in the Runs room, or smoltui resume {run_id})"
 
 
 def see_log(run_id: str) -> str:
     """Where the log of a run is shown."""
-    return f"{_LOG} in the Runs room, or smoltui logs {run_id}"
+    return f"See the log (v in the Runs room, or smoltui logs {run_id})"
 
 
 def resume_from(run_id: str, step: int) -> str:
     """How to resume a run from the checkpoint of this step."""
-    return f"Resume from step {step}: x in the Runs room, or smoltui resume {run_id}"
+    return f"Resume from step {step} (x in the Runs room, or smoltui resume {run_id})"
 
 
 def in_the_room(words: str) -> str:
     """A next step as the Runs room says it, where the command is of no use: `Resume from step 20 (x)`."""
-    return _KEY_OR_COMMAND.sub(r" (\1)", words)
+    return _KEY_OR_COMMAND.sub(r"(\1)", words)
 
 
 def run_longer(run_id: str, hours: int) -> str:
     """How to run a run again with a timeout of so many hours."""
-    return f"{_FROM_START} with a longer timeout: R in the Runs room, or smoltui rerun {run_id} --timeout {hours}h"
+    return f"{_FROM_START} with a longer timeout (R in the Runs room, or smoltui rerun {run_id} --timeout {hours}h)"
 
 
 def longer_in(words: str) -> int | None:
@@ -54,7 +53,7 @@ def repeated_only(words: str) -> str:
     if seconds is None or run is None:
         return words
     return (
-        f"Start a new run with a timeout of {seconds // 3600}h: {run[1]} was not started from this machine, so it can "
+        f"Start a new run with a timeout of {seconds // 3600}h; {run[1]} was not started from this machine, so it can "
         "only be run again with the one that it had."
     )
 
@@ -63,7 +62,7 @@ def from_checkpoint(words: str) -> str:
     """The same next step for a run that has kept a checkpoint; others are left as they are."""
     if not words.startswith(_FROM_START):
         return words
-    kept = words.replace(_FROM_START, _FROM_CHECKPOINT, 1).replace(": R in", ": x in", 1)
+    kept = words.replace(_FROM_START, _FROM_CHECKPOINT, 1).replace("(R in", "(x in", 1)
     return kept.replace("smoltui rerun", "smoltui resume", 1)
 
 

@@ -59,7 +59,7 @@ def rival_again(
     """
     if spec is None:
         going = f"{safe_line(run.name, 40)} ({run.id}) is {safe_line(run.stage, 20)}"
-        return "" if run.is_final else f"{going}, and would run twice"
+        return "" if run.is_final else f"{going}, and does the same"
     if resume:
         return rival(spec, runs, starting, on_disk=on_disk, twins=False)
     # A new run: it has a label of its own, and on this machine a folder of its own.

@@ -61,7 +61,7 @@ def test_the_key_of_a_next_step() -> None:
     assert [key_in(words("6a77")) for words in (run_again, continue_it, see_log)] == ["R", "x", "v"]
     assert key_in(resume_from("6a77", 20)) == "x"
     assert from_checkpoint(run_longer("6a77", 2)) == (
-        "Continue it with a longer timeout: x in the Runs room, or smoltui resume 6a77 --timeout 2h"
+        "Continue it with a longer timeout (x in the Runs room, or smoltui resume 6a77 --timeout 2h)"
     )
     assert from_checkpoint(run_again("6a77")) == continue_it("6a77") and from_checkpoint("Wait.") == "Wait."
     assert key_in("Lower learning_rate; then run it again (R).") is None
