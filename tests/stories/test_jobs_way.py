@@ -103,9 +103,13 @@ async def test_a_job_by_keyboard_alone(
         await pilot.press("exclamation_mark")
         await wait_until(lambda: app.workspace.monitor.waited == {second.id})
         second.stage = "RUNNING"
-        second.say("done")
+        second.say("done", events.dump(events.ModelSaved(path="/tmp/smoltui/out")))
         second.stage = "COMPLETED"
         await wait_until(lambda: "ended: COMPLETED" in seen(app))
+        await pilot.resize_terminal(160, 24)
+        await wait_until(lambda: "nothing survives: the disk of a Job" in seen(app, "#run-head"))
+        assert "saved to" not in seen(app)
+        await pilot.resize_terminal(80, 24)
         await wait_until(lambda: "0.04 USD" in seen(app, "#run-head"))  # one minute at 2.50 USD per hour
 
 
