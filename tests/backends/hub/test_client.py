@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
 import subprocess
 import sys
@@ -190,16 +189,22 @@ def test_errors_of_the_upload_are_ours_too() -> None:
 
 def test_the_client_is_fit_for_a_screen() -> None:
     """Nothing that huggingface_hub logs or draws can be painted over the screen, and no call waits forever."""
-    hub.setup()
-    from huggingface_hub import get_session
-    from huggingface_hub.utils import are_progress_bars_disabled
-
-    timeout = get_session().timeout
-    assert (timeout.connect, timeout.read) == (10, 30)
-    assert are_progress_bars_disabled()
-    logger = logging.getLogger("huggingface_hub")
-    assert logger.handlers and not logger.propagate
-    assert not [handler for handler in logger.handlers if type(handler) is logging.StreamHandler]
+    # In a process of its own: tests before this one may have put another client or logger in place.
+    code = """
+import logging
+from smoltui.backends.hub import client as hub
+hub.setup()
+from huggingface_hub import get_session
+from huggingface_hub.utils import are_progress_bars_disabled
+timeout = get_session().timeout
+assert (timeout.connect, timeout.read) == (10, 30)
+assert are_progress_bars_disabled()
+logger = logging.getLogger("huggingface_hub")
+assert logger.handlers and not logger.propagate
+assert not [handler for handler in logger.handlers if type(handler) is logging.StreamHandler]
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_start_of_the_app_does_not_pay_for_the_hub() -> None:
