@@ -134,6 +134,8 @@ class TestASecondRun:
             await wait_until(lambda: "from the checkpoint of step 300" in said(app))
             await pilot.press("space", "y")  # a new one instead
             await wait_until(lambda: len(submissions(server)) == 2 and len(app.runs) == 2)
+            server.jobs["job0002"].created = time.time()
+            await wait_until(lambda: next(iter(app.runs.values())).created_at > first.created)
             await pilot.press("end")
             await wait_until(lambda: app.screen.query_one("RunList").highlighted.id == first.id)  # type: ignore[attr-defined]
             await pilot.press("x")
