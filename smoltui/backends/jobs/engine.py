@@ -62,8 +62,8 @@ QUEUE = 64
 """Maximum number of events that wait for a slow reader, about 1 ms of work; reading the log pauses meanwhile."""
 CLOSED_SECONDS = 600.0
 """Seconds before an organization that hides its Jobs is asked again."""
-CANCEL_WAITS = (0.3, 0.7, 1.5)
-"""Seconds before each check of a cancelled Job: its stage changes with a delay."""
+CANCEL_WAITS = (0.3, 0.7, 1.5, 2.5, 5.0)
+"""Seconds before each check of a canceled Job: its stage changes with a delay. If not by then, it is still running."""
 
 
 class HubEngine(Continuing, Engine):
