@@ -140,7 +140,7 @@ class _Told(Exception):
 def _lacks_what_is_closed(error: Exception) -> bool:
     """Whether a worker missed a widget of a view that is being closed: widgets are removed before workers are canceled.
 
-    Called in the worker, if one failed.
+    If it is a worker that failed, this must run in that worker.
     """
     if not isinstance(error, WorkerFailed) or not isinstance(error.error, NoMatches):
         return False
@@ -291,7 +291,7 @@ class SmoltuiApp(KeyedApp[int], ThemedApp[int]):
     def _handle_exception(self, error: Exception) -> None:
         """Exits with one sentence, instead of Textual's traceback with the values of variables, including tokens."""
         if self.return_code is not None or _lacks_what_is_closed(error):
-            return  # already exiting: a room that was just opened may lack its widgets
+            return  # while the app exits, a room that was just opened may lack its widgets, too
 
         from smoltui.backends.system.crash import crashed
 

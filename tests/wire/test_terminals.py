@@ -246,7 +246,7 @@ def test_a_closed_window(opened: Opened, furnished: Path, ignored: bool) -> None
 def test_an_app_that_hangs_is_ended_all_the_same(opened: Opened, interrupts: bool) -> None:
     """If the regular shutdown hangs, the process still exits, and the terminal is restored.
 
-    That the sleep goes on is what happens to a signal that arrives just before it begins.
+    A signal that arrives just before the sleep begins doesn't interrupt it.
     """
     code = f"""
 import signal, threading, time
